@@ -1,0 +1,79 @@
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/float_types.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+
+namespace gallop {
+namespace {
+
+TEST(ThreadPool, CoversEachItemOnceForEveryThreadCount) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool(threads);
+    for (int64_t count : {0, 1, 3, 64, 1001}) {
+      std::vector<std::atomic<int>> seen(static_cast<size_t>(count));
+      for (int round = 0; round < 50; ++round) {
+        pool.parallel_for(count, 4, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+        });
+      }
+      for (const auto& times : seen) EXPECT_EQ(times, 50) << threads << " threads, " << count;
+    }
+  }
+}
+
+TEST(Json, LimitsAndErrors) {
+  EXPECT_EQ(parse_json("[1, {\"b\": 2, \"a\": 3}]")->dump(), "[1,{\"b\":2,\"a\":3}]");
+  EXPECT_FALSE(parse_json("").ok());
+  EXPECT_FALSE(parse_json("{} x").ok());
+  EXPECT_FALSE(parse_json("\"\xff\"").ok());
+  EXPECT_EQ((*parse_json("{\"a\":1,\"a\":2}"))["a"], 2);
+  EXPECT_FALSE(parse_json(std::string(200, '[') + std::string(200, ']')).ok());
+  std::string keys = "{";
+  for (int i = 0; i < 5000; ++i) keys += (i ? "," : "") + ("\"" + std::to_string(i) + "\":0");
+  const Result<Json> many = parse_json(keys + "}");
+  ASSERT_FALSE(many.ok());
+  EXPECT_EQ(many.error().message, "an object has more than 4096 keys");
+  EXPECT_FALSE(parse_json("[1,2,3]", {.max_elements = 3}).ok());
+}
+
+TEST(File, MissingAndTooLargeNameThePath) {
+  const Result<std::string> missing = read_file("/nonexistent/x", 10);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.error().message.find("/nonexistent/x"), std::string::npos);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(read_file(GALLOP_SOURCE_DIR "/CMakeLists.txt", 10).ok());
+  EXPECT_FALSE(MappedFile::open(GALLOP_SOURCE_DIR).ok());
+}
+
+TEST(FloatTypes, EveryHalfAndBfloatRoundTrips) {
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    const auto half = static_cast<uint16_t>(bits);
+    const float wide = bf16_to_f32(half);
+    if (!std::isnan(wide)) {
+      EXPECT_EQ(f32_to_bf16(wide), half);
+    }
+    const float widened = f16_to_f32(half);
+    const int exponent = (half >> 10) & 31;
+    const double mantissa = half & 1023;
+    if (exponent == 31) continue;
+    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
+                                           : std::ldexp(1024 + mantissa, exponent - 25);
+    EXPECT_EQ(widened, static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude));
+  }
+  EXPECT_TRUE(std::isnan(f16_to_f32(0x7e00)));
+  EXPECT_EQ(f16_to_f32(0xfc00), -std::numeric_limits<float>::infinity());
+  EXPECT_EQ(f32_to_bf16(bf16_to_f32(0x3f80) * 1.00390625f), 0x3f80);  // tie goes to even
+}
+
+}  // namespace
+}  // namespace gallop

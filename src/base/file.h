@@ -1,0 +1,40 @@
+// Whole files, read into memory or mapped read-only. Errors name the path and the system's reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace gallop {
+
+// The file's bytes; an error when it is missing, unreadable or larger than `max_bytes`.
+Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes);
+
+// Replaces the file's content; an error when a byte could not be written.
+Result<void> write_file(const std::filesystem::path& path, std::string_view bytes);
+
+// A read-only private mapping of a regular file; unmapped when the owner dies. Pages are read when
+// they are touched. Truncating the file while it is mapped is the one thing this cannot survive.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const uint8_t> bytes() const { return {data_, size_}; }
+
+ private:
+  MappedFile(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace gallop

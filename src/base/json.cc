@@ -1,0 +1,107 @@
+#include "base/json.h"
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+
+namespace gallop {
+namespace {
+
+// Builds the value while it counts; refuses in the middle of the text, before memory is spent.
+class LimitedBuilder : public nlohmann::json_sax<Json> {
+ public:
+  LimitedBuilder(Json& root, const JsonLimits& limits) : dom_(root, false), limits_(limits) {}
+
+  bool null() override { return count() && dom_.null(); }
+  bool boolean(bool value) override { return count() && dom_.boolean(value); }
+  bool number_integer(number_integer_t value) override {
+    return count() && dom_.number_integer(value);
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    return count() && dom_.number_unsigned(value);
+  }
+  bool number_float(number_float_t value, const string_t& text) override {
+    return count() && dom_.number_float(value, text);
+  }
+  bool string(string_t& value) override { return count() && dom_.string(value); }
+  bool binary(binary_t& value) override { return count() && dom_.binary(value); }
+  bool start_object(std::size_t size) override {
+    return count() && enter() && dom_.start_object(size);
+  }
+  bool key(string_t& name) override {
+    if (++keys_.back() > limits_.max_keys) {
+      return refuse(fmt::format("an object has more than {} keys", limits_.max_keys));
+    }
+    return count() && dom_.key(name);
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return dom_.end_object();
+  }
+  bool start_array(std::size_t size) override {
+    return count() && enter() && dom_.start_array(size);
+  }
+  bool end_array() override {
+    keys_.pop_back();
+    return dom_.end_array();
+  }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    const std::string what = error.what();  // "[json.exception...] parse error at ...: reason"
+    const size_t bracket = what.find("] ");
+    return refuse(fmt::format("not valid JSON at byte {}: {}", position,
+                              bracket == std::string::npos ? what : what.substr(bracket + 2)));
+  }
+
+  const std::string& message() const { return message_; }
+
+ private:
+  bool refuse(std::string message) {
+    if (message_.empty()) message_ = std::move(message);
+    return false;
+  }
+  bool count() {
+    return ++elements_ <= limits_.max_elements ||
+           refuse(fmt::format("more than {} JSON elements", limits_.max_elements));
+  }
+  bool enter() {
+    keys_.push_back(0);
+    return keys_.size() <= limits_.max_depth ||
+           refuse(fmt::format("JSON is nested deeper than {} levels", limits_.max_depth));
+  }
+
+  nlohmann::detail::json_sax_dom_parser<Json> dom_;
+  JsonLimits limits_;
+  std::vector<size_t> keys_;  // keys seen so far, per open object or array
+  size_t elements_ = 0;
+  std::string message_;
+};
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
+  Json root;
+  LimitedBuilder builder(root, limits);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) return Error{builder.message()};
+  return root;
+}
+
+Result<Json> load_json_file(const std::filesystem::path& path, size_t max_bytes,
+                            const JsonLimits& limits) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(path, max_bytes));
+  Result<Json> value = parse_json(text, limits);
+  if (!value.ok()) {
+    return Error{path.string() + ": " + value.error().message, value.error().code};
+  }
+  return value;
+}
+
+std::string dump_json(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace gallop

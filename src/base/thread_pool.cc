@@ -1,0 +1,111 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+
+#include <sched.h>
+
+#include "base/check.h"
+
+namespace gallop {
+namespace {
+
+// A decode step has some hundred short loops a few microseconds apart: a worker that slept between
+// them would spend more time waking than working. It spins this many rounds (about 20 us), yields
+// for as long again so that a busy machine is not starved, then sleeps.
+constexpr int kSpins = 2000;
+constexpr int kYields = 50;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+ThreadPool::ThreadPool(int threads) {
+  CHECK_GE(threads, 1);
+  workers_.reserve(static_cast<size_t>(threads - 1));
+  for (int i = 1; i < threads; ++i) {
+    workers_.emplace_back([this] { work(0); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    ++round_;
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::parallel_for(int64_t count, int64_t grain,
+                              const std::function<void(int64_t, int64_t)>& body) {
+  CHECK_GE(grain, 1);
+  if (count <= 0) return;
+  if (workers_.empty() || count <= grain) {
+    body(0, count);
+    return;
+  }
+  // A few ranges per thread even out threads of unequal speed.
+  const int64_t ranges = 4 * threads();
+  count_ = count;
+  step_ = std::max(grain, (count + ranges - 1) / ranges);
+  body_ = &body;
+  next_ = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    pending_ = static_cast<int>(workers_.size());
+    ++round_;
+  }
+  wake_.notify_all();
+  take_ranges();
+  for (int spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) {
+    if (spins < kSpins) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+void ThreadPool::take_ranges() {
+  while (true) {
+    const int64_t begin = next_.fetch_add(step_, std::memory_order_relaxed);
+    if (begin >= count_) return;
+    (*body_)(begin, std::min(begin + step_, count_));
+  }
+}
+
+void ThreadPool::work(uint64_t seen) {
+  while (true) {
+    for (int i = 0; i < kSpins + kYields && round_.load(std::memory_order_acquire) == seen; ++i) {
+      if (i < kSpins) {
+        relax();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return round_.load() != seen; });
+      seen = round_.load();
+    }
+    if (stop_) return;
+    take_ranges();
+    pending_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace gallop
