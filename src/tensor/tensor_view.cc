@@ -18,6 +18,13 @@ int64_t Shape::elements() const {
   return product;
 }
 
+Shape Shape::with_extent(int axis, int64_t extent) const {
+  CHECK(axis >= 0 && axis < rank_ && extent >= 0);
+  Shape shape = *this;
+  shape.extents_[static_cast<size_t>(axis)] = extent;
+  return shape;
+}
+
 bool Shape::operator==(const Shape& other) const {
   return rank_ == other.rank_ && extents_ == other.extents_;
 }
@@ -50,34 +57,19 @@ bool TensorView::contiguous() const {
   return true;
 }
 
-TensorView TensorView::rows(int64_t begin, int64_t end) const {
-  CHECK(begin >= 0 && begin <= end && end <= shape_[0]);
+TensorView TensorView::slice(int axis, int64_t begin, int64_t end) const {
+  CHECK(begin >= 0 && begin <= end && end <= shape_[axis]);
   TensorView view = *this;
-  view.data_ = static_cast<uint8_t*>(data_) +
-               static_cast<size_t>(begin * strides_[0]) * dtype_bytes(dtype_);
-  switch (shape_.rank()) {
-    case 1:
-      view.shape_ = {end - begin};
-      break;
-    case 2:
-      view.shape_ = {end - begin, shape_[1]};
-      break;
-    case 3:
-      view.shape_ = {end - begin, shape_[1], shape_[2]};
-      break;
-    default:
-      view.shape_ = {end - begin, shape_[1], shape_[2], shape_[3]};
-  }
+  view.data_ =
+      static_cast<uint8_t*>(data_) + static_cast<size_t>(begin * stride(axis)) * dtype_bytes(dtype_);
+  view.shape_ = shape_.with_extent(axis, end - begin);
   return view;
 }
 
+TensorView TensorView::rows(int64_t begin, int64_t end) const { return slice(0, begin, end); }
+
 TensorView TensorView::columns(int64_t begin, int64_t end) const {
-  CHECK_EQ(shape_.rank(), 2);
-  CHECK(begin >= 0 && begin <= end && end <= shape_[1]);
-  TensorView view = *this;
-  view.data_ = static_cast<uint8_t*>(data_) + static_cast<size_t>(begin) * dtype_bytes(dtype_);
-  view.shape_ = {shape_[0], end - begin};
-  return view;
+  return slice(shape_.rank() - 1, begin, end);
 }
 
 TensorView TensorView::reshaped(const Shape& shape) const {

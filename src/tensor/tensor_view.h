@@ -29,6 +29,8 @@ class Shape {
   }
   // Product of all extents; 1 for rank 0.
   int64_t elements() const;
+  // The same shape but for one axis.
+  Shape with_extent(int axis, int64_t extent) const;
   bool operator==(const Shape& other) const;
   // "[3, 128]"
   std::string text() const;
@@ -69,13 +71,15 @@ class TensorView {
 
   // [begin, end) of the outermost axis.
   TensorView rows(int64_t begin, int64_t end) const;
-  // [begin, end) of the innermost axis of a rank-2 view.
+  // [begin, end) of the innermost axis.
   TensorView columns(int64_t begin, int64_t end) const;
   // The same elements as another shape. The innermost axis may be split ([rows, heads * dim] to
   // [rows, heads, dim], also of a strided view); any other change needs a contiguous view.
   TensorView reshaped(const Shape& shape) const;
 
  private:
+  TensorView slice(int axis, int64_t begin, int64_t end) const;
+
   void* data_ = nullptr;
   DType dtype_ = DType::kF32;
   Shape shape_;
