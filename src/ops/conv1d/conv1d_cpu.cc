@@ -1,0 +1,69 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "ops/cpu/cpu_ops.h"
+
+namespace gallop::ops {
+namespace {
+
+// Inputs of one sequence by position: the ring before the step's rows, x from there on.
+struct Inputs {
+  const CausalConv1d& op;
+  const SequenceRows& sequence;
+  const float* zeros;
+
+  const float* at(int64_t position) const {
+    if (position < 0) return zeros;
+    if (position >= sequence.position) {
+      return op.x.row<const float>(sequence.row_begin + position - sequence.position);
+    }
+    const int64_t ring = op.ring.extent(1);
+    return op.ring.row<const float>(sequence.state_slot) + position % ring * op.ring.extent(2);
+  }
+};
+
+void convolve_row(const Inputs& inputs, int64_t row) {
+  const CausalConv1d& op = inputs.op;
+  const int64_t width = op.weight.extent(1);
+  const int64_t channels = op.x.extent(1);
+  const int64_t position = inputs.sequence.position + row - inputs.sequence.row_begin;
+  const float* weight = op.weight.as<const float>();
+  float* out = op.out.row<float>(row);
+  std::fill(out, out + channels, 0.0f);
+  for (int64_t j = 0; j < width; ++j) {
+    const float* x = inputs.at(position - (width - 1) + j);
+    for (int64_t c = 0; c < channels; ++c) out[c] += weight[c * width + j] * x[c];
+  }
+  for (int64_t c = 0; c < channels; ++c) out[c] = out[c] / (1.0f + std::exp(-out[c]));
+}
+
+// The last inputs of the step, at most a ring full, go to their places.
+void store_ring(const CausalConv1d& op, const SequenceRows& sequence) {
+  const int64_t ring = op.ring.extent(1);
+  const int64_t channels = op.ring.extent(2);
+  for (int64_t i = std::max<int64_t>(0, sequence.rows - ring); i < sequence.rows; ++i) {
+    float* place =
+        op.ring.row<float>(sequence.state_slot) + (sequence.position + i) % ring * channels;
+    std::memcpy(place, op.x.row<const float>(sequence.row_begin + i),
+                static_cast<size_t>(channels) * sizeof(float));
+  }
+}
+
+}  // namespace
+
+void run_cpu(const CausalConv1d& op, ThreadPool& pool) {
+  const std::vector<float> zeros(static_cast<size_t>(op.x.extent(1)), 0.0f);
+  for (int64_t s = 0; s < op.batch.num_sequences(); ++s) {
+    const SequenceRows& sequence =
+        *reinterpret_cast<const SequenceRows*>(op.batch.sequences.row<const int32_t>(s));
+    const Inputs inputs{op, sequence, zeros.data()};
+    pool.parallel_for(sequence.rows, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) convolve_row(inputs, sequence.row_begin + i);
+    });
+    store_ring(op, sequence);
+  }
+}
+
+}  // namespace gallop::ops

@@ -1,0 +1,55 @@
+// The inner loops of the CPU backend, compiled once per instruction set and chosen at run time
+// (Highway). Every result is one fixed chain of operations, so it depends on its inputs alone; on
+// every instruction set with fused multiply-add the bits are equal.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace gallop::ops::simd {
+
+// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * k + i], summed as the
+// contract of Linear says.
+struct LinearBlock {
+  const float* x = nullptr;
+  int64_t x_stride = 0;
+  int64_t rows = 0;
+  const void* weight = nullptr;  // [columns, k] of `dtype`: F32, BF16 or F16
+  DType dtype = DType::kF32;
+  int64_t k = 0;
+  int64_t columns = 0;
+  float* out = nullptr;
+  int64_t out_stride = 0;
+};
+void linear_block(const LinearBlock& block);
+
+// Sum of a[i] * b[i], in the order of linear_block.
+float dot(const float* a, const float* b, int64_t n);
+
+// y[i] = fma(a, x[i], y[i]).
+void axpy(float a, const float* x, float* y, int64_t n);
+
+// One token of one value head: S is `state` [k_dim, v_dim], rows contiguous (GdnUpdate says what it
+// computes). Each column j is a chain of its own, ascending over k.
+struct GdnToken {
+  const float* q = nullptr;  // [k_dim], normalised and scaled
+  const float* k = nullptr;  // [k_dim], normalised
+  const float* v = nullptr;  // [v_dim]
+  float decay = 1;           // exp(g)
+  float beta = 0;
+  float* u = nullptr;    // [v_dim], written
+  float* out = nullptr;  // [v_dim], written
+  int64_t k_dim = 0;
+  int64_t v_dim = 0;
+};
+void gdn_token(float* state, const GdnToken& token);
+
+// S <- decay S, then S <- S + k u^T: what gdn_token did to the state, bit for bit.
+void gdn_fold(float* state, const float* k, const float* u, float decay, int64_t k_dim,
+              int64_t v_dim);
+
+// The instruction set in use, as Highway names it ("AVX3", "AVX2", "NEON", ...).
+const char* instruction_set();
+
+}  // namespace gallop::ops::simd
