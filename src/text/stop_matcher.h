@@ -1,4 +1,6 @@
-// Stop strings over streamed text: holds back the longest suffix that may still become one.
+// Stop strings over streamed text: holds back the longest suffix that may still become one. The
+// result does not depend on how the text is split: the stop string that is complete first wins, of
+// several that end at one place the longest.
 #pragma once
 
 #include <string>
@@ -13,8 +15,8 @@ class StopMatcher {
   explicit StopMatcher(std::vector<std::string> stops);
 
   struct Match {
-    std::string text;          // safe to show now; excludes the stop string
-    std::string stop_string;   // the one that matched (the earliest in the text), else empty
+    std::string text;         // safe to show now; excludes the stop string
+    std::string stop_string;  // the one that matched, else empty
     bool stopped = false;
   };
 
