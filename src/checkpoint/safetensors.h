@@ -23,6 +23,9 @@ namespace gallop::checkpoint {
 // "[3, 128]"; a stored tensor may have more dimensions than a TensorView.
 std::string shape_text(std::span<const int64_t> shape);
 
+// The same as a TensorView's shape; an error for more than four dimensions.
+Result<Shape> to_shape(std::span<const int64_t> shape);
+
 struct TensorInfo {
   std::string name;
   DType dtype = DType::kF32;

@@ -30,6 +30,7 @@ struct DrafterConfig {
   float rope_theta = 0;                // over all of head_dim
   int32_t block = 0;                   // block_size: anchor and masks, 2..64
   int32_t mask_token = 0;              // mask_token_id: a row of the target's embedding
+  int32_t stated_target_layers = 0;    // num_target_layers; 0: not stated
   std::vector<int32_t> target_layers;  // target_layer_ids: 0-based, output of that layer
 
   // Width of the features of one token: the captured layers side by side.
@@ -39,8 +40,7 @@ struct DrafterConfig {
 // Takes a whole config.json. Errors name the key; the caller adds the path.
 Result<DrafterConfig> parse_drafter_config(const Json& json);
 
-// What the pair must agree on: hidden, vocab, layer ids, mask id.
-Result<void> check_drafter_matches(const DrafterConfig& drafter, const Json& drafter_json,
-                                   const ModelConfig& target);
+// What the pair must agree on: hidden, vocab, number of layers, layer ids, mask id.
+Result<void> check_drafter_matches(const DrafterConfig& drafter, const ModelConfig& target);
 
 }  // namespace gallop::model

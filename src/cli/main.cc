@@ -1,0 +1,29 @@
+// The program: picks a command, runs it, returns its exit code (0 done, 1 failed, 2 wrong usage).
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/generate.h"
+#include "cli/render.h"
+#include "cli/score.h"
+#include "cli/serve.h"
+#include "cli/tokenize.h"
+#include "cli/version.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("gallop: inference server for the Qwen3.5 hybrid models");
+  app.set_version_flag("--version", gallop::cli::version_line());
+  app.require_subcommand(1);
+  std::function<int()> action;
+  gallop::cli::add_serve_command(app, action);
+  gallop::cli::add_generate_command(app, action);
+  gallop::cli::add_score_command(app, action);
+  gallop::cli::add_tokenize_command(app, action);
+  gallop::cli::add_render_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return action();
+}

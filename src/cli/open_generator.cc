@@ -1,0 +1,99 @@
+#include "cli/open_generator.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "cache/page_math.h"
+#include "engine/engine.h"
+#include "model/generation_config.h"
+#include "model/weight_loader.h"
+#include "ops/cpu/cpu_backend.h"
+
+namespace gallop::cli {
+namespace {
+
+// Bytes that the system could hand out now.
+int64_t free_memory() {
+  return static_cast<int64_t>(::sysconf(_SC_AVPHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+}
+
+int64_t element_bytes(const ops::Backend& backend) {
+  return static_cast<int64_t>(dtype_bytes(backend.cache_dtype()));
+}
+
+// Key-value bytes of one page, over all attention layers of target and drafter.
+int64_t page_bytes(const model::ModelConfig& target, const model::LoadedDrafter* drafter,
+                   const ops::Backend& backend) {
+  const int64_t layers = std::count(target.layer_kinds.begin(), target.layer_kinds.end(),
+                                    model::LayerKind::kFullAttention);
+  int64_t per_token = layers * target.kv_heads * target.head_dim;
+  if (drafter != nullptr) {
+    per_token += static_cast<int64_t>(drafter->config.layers.size()) * drafter->config.kv_heads *
+                 drafter->config.head_dim;
+  }
+  return 2 * per_token * cache::kPageTokens * element_bytes(backend);
+}
+
+// All that the sequences could need, unless that is more than half of the free memory.
+int32_t plan_pages(const engine::ExecutorLimits& limits, int64_t bytes_per_page) {
+  const int64_t wanted =
+      static_cast<int64_t>(limits.max_num_seqs) * limits.max_pages_per_sequence();
+  const int64_t affordable = free_memory() / 2 / std::max<int64_t>(1, bytes_per_page);
+  return static_cast<int32_t>(std::min<int64_t>({wanted, affordable, INT32_MAX / 64}));
+}
+
+Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
+  if (asked == 0) return max_positions;
+  if (asked < 2 || asked > max_positions) {
+    return Error{fmt::format("--max-model-len must be in [2, {}] (max_position_embeddings), it is {}",
+                             max_positions, asked)};
+  }
+  return asked;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions& options) {
+  ASSIGN_OR_RETURN(model::LoadedModel loaded, model::load_model(options.model));
+  auto target = std::make_unique<model::LoadedModel>(std::move(loaded));
+  std::unique_ptr<model::LoadedDrafter> drafter;
+  if (!options.drafter.empty()) {
+    ASSIGN_OR_RETURN(model::LoadedDrafter made,
+                     model::load_drafter(options.drafter, target->config));
+    drafter = std::make_unique<model::LoadedDrafter>(std::move(made));
+  }
+  const model::ModelConfig& config = target->config;
+  ASSIGN_OR_RETURN(const model::GenerationDefaults defaults,
+                   model::load_generation_defaults(options.model, config));
+  ASSIGN_OR_RETURN(const int32_t max_model_len,
+                   context_length(options.max_model_len, config.max_positions));
+  const int32_t threads = options.threads > 0 ? options.threads : usable_cores();
+  std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(threads);
+
+  const auto vocab = static_cast<int32_t>(config.vocab);
+  engine::EngineLimits limits{
+      .executor = {.max_num_seqs = options.max_num_seqs,
+                   .max_prompt_tokens = options.max_num_batched_tokens,
+                   .max_block = drafter ? drafter->config.block : 1,
+                   .max_model_len = max_model_len,
+                   .vocab_limit = options.vocab_limit > 0 ? std::min(options.vocab_limit, vocab)
+                                                          : vocab,
+                   .stop_ids = defaults.stop_ids}};
+  const int64_t bytes_per_page = page_bytes(config, drafter.get(), *backend);
+  limits.executor.pages = plan_pages(limits.executor, bytes_per_page);
+  log_info(fmt::format("{} layers, {} threads, context {} tokens, {} sequences at once, "
+                       "{} cache pages of {} tokens ({:.1f} MiB)",
+                       config.layers(), threads, max_model_len, options.max_num_seqs,
+                       limits.executor.pages, cache::kPageTokens,
+                       static_cast<double>(limits.executor.pages * bytes_per_page) / (1 << 20)));
+  ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
+                   engine::Engine::start(std::move(target), std::move(drafter), std::move(backend),
+                                         limits));
+  return std::unique_ptr<engine::Generator>(std::move(engine));
+}
+
+}  // namespace gallop::cli

@@ -1,0 +1,201 @@
+#include "text/jinja/value.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "text/jinja/unicode.h"
+
+namespace gallop::text::jinja {
+namespace {
+
+// Objects of at most this many keys are searched without an index.
+constexpr size_t kLinearKeys = 8;
+
+}  // namespace
+
+Value Value::constant_string(std::string text) {
+  auto object = std::make_shared<StringObject>();
+  object->ascii = is_ascii(text);
+  object->text = std::move(text);
+  return Value(Kind::kString, std::move(object));
+}
+
+const std::string& Value::text() const {
+  CHECK(kind_ == Kind::kString);
+  return as<StringObject>().text;
+}
+
+bool Value::is_safe() const { return kind_ == Kind::kString && as<StringObject>().safe; }
+
+const std::vector<Value>& Value::items() const {
+  CHECK(is_sequence() || kind_ == Kind::kView);
+  return as<ListObject>().items;
+}
+
+bool Value::truth() const {
+  switch (kind_) {
+    case Kind::kUndefined:
+    case Kind::kNone:
+      return false;
+    case Kind::kBool:
+    case Kind::kInt:
+      return integer_ != 0;
+    case Kind::kFloat:
+      return real_ != 0.0;
+    case Kind::kString:
+      return !text().empty();
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kView:
+      return !items().empty();
+    case Kind::kDict:
+      return !as<DictObject>().entries.empty();
+    case Kind::kRange:
+      return as<RangeObject>().size() > 0;
+    case Kind::kLoop:
+      return !as<LoopObject>().items->items.empty();
+    default:
+      return true;
+  }
+}
+
+const Value* DictObject::find(const std::string& key) const {
+  if (entries.size() > kLinearKeys) {
+    const auto found = index.find(key);
+    return found == index.end() ? nullptr : &entries[found->second].second;
+  }
+  std::string candidate;
+  for (const auto& entry : entries) {
+    candidate.clear();
+    if (hash_key(entry.first, candidate) && candidate == key) return &entry.second;
+  }
+  return nullptr;
+}
+
+const Value* DictObject::find_text(std::string_view text) const {
+  if (entries.size() > kLinearKeys) return find("s" + std::string(text));
+  for (const auto& [key, value] : entries) {
+    if (key.is_string() && key.text() == text) return &value;
+  }
+  return nullptr;
+}
+
+int64_t RangeObject::size() const {
+  if (step > 0) return start < stop ? (stop - start - 1) / step + 1 : 0;
+  return start > stop ? (start - stop - 1) / -step + 1 : 0;
+}
+
+Value* NamespaceObject::find(std::string_view name) {
+  for (auto& [key, value] : attributes) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+const char* type_name(const Value& value) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      return "Undefined";
+    case Kind::kNone:
+      return "NoneType";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kString:
+      return value.is_safe() ? "Markup" : "str";
+    case Kind::kList:
+      return "list";
+    case Kind::kTuple:
+      return "tuple";
+    case Kind::kDict:
+      return "dict";
+    case Kind::kView:
+      return value.as<ListObject>().view_name;
+    case Kind::kRange:
+      return "range";
+    case Kind::kGenerator:
+      return "generator";
+    case Kind::kNamespace:
+      return "Namespace";
+    case Kind::kLoop:
+      return "LoopContext";
+    case Kind::kMacro:
+      return "Macro";
+    case Kind::kFunction:
+      return "function";
+    case Kind::kMethod:
+      return "builtin_function_or_method";
+    case Kind::kCycler:
+      return "Cycler";
+    case Kind::kJoiner:
+      return "Joiner";
+  }
+  return "object";
+}
+
+bool hash_key(const Value& value, std::string& out) {
+  // Tuples nest and share, so that their text could double with each level.
+  constexpr size_t kMaxKeyBytes = 1 << 20;
+  if (out.size() > kMaxKeyBytes) return false;
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      out += 'u';
+      return true;
+    case Kind::kNone:
+      out += '0';
+      return true;
+    case Kind::kBool:
+    case Kind::kInt:
+      out += fmt::format("n{}", value.as_int());
+      return true;
+    case Kind::kFloat: {
+      const double number = value.as_float();
+      // Whole numbers of int64's range hash as that integer.
+      if (std::abs(number) < 0x1p63 && std::trunc(number) == number) {
+        out += fmt::format("n{}", static_cast<int64_t>(number));
+      } else {
+        out += fmt::format("f{}", number);
+      }
+      return true;
+    }
+    case Kind::kString:
+      out += 's';
+      out += value.text();
+      return true;
+    case Kind::kTuple:
+      out += 't';
+      for (const Value& item : value.items()) {
+        std::string part;
+        if (!hash_key(item, part)) return false;
+        out += fmt::format("{}:", part.size());
+        out += part;
+      }
+      return out.size() <= kMaxKeyBytes;
+    default:
+      return false;
+  }
+}
+
+bool same_object(const Value& left, const Value& right) {
+  if (left.kind() != right.kind()) return false;
+  switch (left.kind()) {
+    case Kind::kNone:
+      return true;
+    case Kind::kBool:
+    case Kind::kInt:
+      return left.as_int() == right.as_int();
+    case Kind::kFloat:
+      return false;
+    case Kind::kString:
+      return left.text() == right.text();  // Python interns the short ones
+    default:
+      return left.object() != nullptr && left.object() == right.object();
+  }
+}
+
+}  // namespace gallop::text::jinja

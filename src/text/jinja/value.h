@@ -1,0 +1,217 @@
+// The values a template computes with: immutable data shared by pointer, as in Python.
+// Containers know their nesting depth, which Runtime bounds when it makes them, so that no walk and
+// no destructor can recurse further than that. Only namespaces, loops and generators change.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace gallop::text::jinja {
+
+struct Macro;  // the statement that defines it (ast.h)
+struct Scope;  // variables (interpreter.h)
+class Runtime;
+struct Arguments;
+
+enum class Kind : uint8_t {
+  kUndefined,
+  kNone,
+  kBool,
+  kInt,
+  kFloat,
+  kString,
+  kList,
+  kTuple,
+  kDict,
+  kView,       // dict.keys(), values(), items()
+  kRange,      // range(...)
+  kGenerator,  // what select, map, items, reverse... give: can be walked once
+  kNamespace,
+  kLoop,
+  kMacro,
+  kFunction,  // a global function
+  kMethod,    // x.split, not yet called
+  kCycler,
+  kJoiner,
+};
+
+// Bytes of live values of one rendering; must outlive them.
+struct MemoryMeter {
+  size_t live_bytes = 0;
+};
+
+struct Object {
+  Object() = default;
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+  virtual ~Object() {
+    if (meter != nullptr) meter->live_bytes -= charged_bytes;
+  }
+  MemoryMeter* meter = nullptr;  // null for constants of a template
+  size_t charged_bytes = 0;
+};
+
+class Value {
+ public:
+  Value() = default;  // undefined without a name
+  Value(Kind kind, std::shared_ptr<Object> object) : kind_(kind), object_(std::move(object)) {}
+
+  static Value none() { return Value(Kind::kNone); }
+  static Value boolean(bool value) {
+    Value result(Kind::kBool);
+    result.integer_ = value ? 1 : 0;
+    return result;
+  }
+  static Value integer(int64_t value) {
+    Value result(Kind::kInt);
+    result.integer_ = value;
+    return result;
+  }
+  static Value real(double value) {
+    Value result(Kind::kFloat);
+    result.real_ = value;
+    return result;
+  }
+  static Value constant_string(std::string text);  // not metered: for templates
+
+  Kind kind() const { return kind_; }
+  bool is(Kind kind) const { return kind_ == kind; }
+  bool is_undefined() const { return kind_ == Kind::kUndefined; }
+  bool is_string() const { return kind_ == Kind::kString; }
+  bool is_integral() const { return kind_ == Kind::kInt || kind_ == Kind::kBool; }
+  bool is_number() const { return is_integral() || kind_ == Kind::kFloat; }
+  bool is_sequence() const { return kind_ == Kind::kList || kind_ == Kind::kTuple; }
+  bool is_callable() const {
+    return kind_ == Kind::kMacro || kind_ == Kind::kFunction || kind_ == Kind::kMethod ||
+           kind_ == Kind::kJoiner;
+  }
+
+  int64_t as_int() const { return integer_; }  // kInt, kBool
+  double as_float() const {                    // any number
+    return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_);
+  }
+  const std::string& text() const;          // kString
+  bool is_safe() const;                     // kString made by the filter `safe`
+  const std::vector<Value>& items() const;  // kList, kTuple, kView
+  template <typename T>
+  T& as() const {
+    return static_cast<T&>(*object_);
+  }
+  const Object* object() const { return object_.get(); }
+  const std::shared_ptr<Object>& shared() const { return object_; }
+
+  // Python's truth: empty things, zero, none and undefined are false.
+  bool truth() const;
+
+ private:
+  explicit Value(Kind kind) : kind_(kind) {}
+
+  Kind kind_ = Kind::kUndefined;
+  union {
+    int64_t integer_ = 0;
+    double real_;
+  };
+  std::shared_ptr<Object> object_;
+};
+
+struct UndefinedObject : Object {
+  std::string message;  // "'x' is undefined"
+};
+
+struct StringObject : Object {
+  std::string text;
+  bool safe = false;   // Markup
+  bool ascii = false;  // one byte per character
+};
+
+struct ListObject : Object {
+  std::vector<Value> items;
+  int32_t depth = 1;
+  const char* view_name = nullptr;  // kView: "dict_items"
+};
+
+struct DictObject : Object {
+  std::vector<std::pair<Value, Value>> entries;      // insertion order
+  std::unordered_map<std::string, size_t> index;     // hash_key > entry, for larger dicts
+  int32_t depth = 1;
+
+  // Null when absent. `key` is hash_key(...) of the wanted key.
+  const Value* find(const std::string& key) const;
+  const Value* find_text(std::string_view text) const;
+};
+
+struct RangeObject : Object {
+  int64_t start = 0, stop = 0, step = 1;
+  int64_t size() const;
+};
+
+struct GeneratorObject : Object {
+  std::vector<Value> items;
+  int32_t depth = 1;
+  bool used = false;
+};
+
+struct NamespaceObject : Object {
+  std::vector<std::pair<std::string, Value>> attributes;
+
+  Value* find(std::string_view name);
+};
+
+struct LoopObject : Object {
+  std::shared_ptr<const ListObject> items;
+  size_t index = 0;
+  int64_t level = 1;     // loop.depth
+  std::string changed;   // the last arguments of loop.changed(), as text
+  bool has_changed = false;
+};
+
+struct MacroObject : Object {
+  const Macro* definition = nullptr;  // the template outlives its renderings
+  std::shared_ptr<Scope> scope;       // where it was defined
+};
+
+using NativeFunction = Value (*)(Runtime&, const Arguments&);
+struct FunctionObject : Object {
+  const char* name = "";
+  NativeFunction function = nullptr;
+};
+
+struct MethodObject : Object {
+  Value self;
+  std::string name;
+};
+
+struct CyclerObject : Object {
+  std::vector<Value> items;
+  int32_t depth = 1;
+  size_t position = 0;
+};
+
+struct JoinerObject : Object {
+  std::string separator;
+  bool used = false;
+};
+
+// Positional and named arguments of a call.
+struct Arguments {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string, Value>> named;
+};
+
+// "str", "int", "dict"...: Python's name of the type, for messages.
+const char* type_name(const Value& value);
+
+// A string that is equal for keys that Python holds equal (1, 1.0 and true are). False when the
+// value can not be a key.
+bool hash_key(const Value& value, std::string& out);
+
+// Equal in the sense of Python's `is`.
+bool same_object(const Value& left, const Value& right);
+
+}  // namespace gallop::text::jinja
