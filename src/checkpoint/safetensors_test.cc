@@ -1,4 +1,4 @@
 #include "checkpoint/hf_checkpoint.h"
 
 #include <gtest/gtest.h>
-TEST(X, Y) {}
+TEST(A, Y) {}

@@ -28,6 +28,15 @@ constexpr std::array<int32_t, 3> kDefaultMropeSection = {11, 11, 10};  // Qwen3_
 constexpr const char* kTextType = "qwen3_5_text";
 constexpr const char* kWholeType = "qwen3_5";
 
+void read_eos_ids(ConfigReader& reader, ModelConfig& config) {
+  config.eos_ids = reader.integers("eos_token_id", kMaxEosIds, 0, kMaxVocab - 1);
+  for (const int32_t id : config.eos_ids) {
+    if (id >= config.vocab) {
+      reader.fail("eos_token_id", fmt::format("ids below vocab_size {}", config.vocab));
+    }
+  }
+}
+
 void read_sizes(ConfigReader& reader, ModelConfig& config) {
   config.hidden = reader.integer("hidden_size", 1, kMaxWidth);
   config.intermediate = reader.integer("intermediate_size", 1, kMaxWidth);
@@ -43,7 +52,7 @@ void read_sizes(ConfigReader& reader, ModelConfig& config) {
   config.rms_norm_eps = static_cast<float>(reader.number("rms_norm_eps", 0, 1));
   config.max_positions =
       static_cast<int32_t>(reader.integer("max_position_embeddings", 1, kMaxPositions));
-  config.eos_ids = reader.integers("eos_token_id", kMaxEosIds, 0, kMaxVocab - 1);
+  read_eos_ids(reader, config);
   if (config.q_heads % config.kv_heads != 0) {
     reader.fail("num_attention_heads",
                 fmt::format("a multiple of num_key_value_heads {}", config.kv_heads));
@@ -51,11 +60,6 @@ void read_sizes(ConfigReader& reader, ModelConfig& config) {
   if (config.v_heads % config.k_heads != 0) {
     reader.fail("linear_num_value_heads",
                 fmt::format("a multiple of linear_num_key_heads {}", config.k_heads));
-  }
-  for (const int32_t id : config.eos_ids) {
-    if (id >= config.vocab) {
-      reader.fail("eos_token_id", fmt::format("ids below vocab_size {}", config.vocab));
-    }
   }
 }
 
@@ -171,6 +175,8 @@ Result<ModelConfig> parse_model_config(const Json& json) {
   if (reader.error()) return *reader.error();
   ASSIGN_OR_RETURN(ModelConfig config, parse_text_config(text, "text_config."));
   if (reader.has("tie_word_embeddings")) config.tied_head = outer_tied;
+  if (config.eos_ids.empty()) read_eos_ids(reader, config);
+  if (reader.error()) return *reader.error();
   return config;
 }
 

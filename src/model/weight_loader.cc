@@ -1,0 +1,234 @@
+#include "model/weight_loader.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+#include <optional>
+#include <string_view>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "base/float_types.h"
+#include "model/weight_table.h"
+
+namespace gallop::model {
+namespace {
+
+using checkpoint::HfCheckpoint;
+using checkpoint::shape_text;
+using checkpoint::StoredTensor;
+
+constexpr size_t kCopyAlignment = 64;
+
+// Ends of names that only quantised checkpoints have.
+constexpr std::array<std::string_view, 11> kQuantisedEndings = {
+    ".weight_scale",      ".weight_scale_2",      ".weight_scale_inv",
+    ".weight_packed",     ".weight_global_scale", ".input_global_scale",
+    ".input_scale",       ".pre_quant_scale",     ".qweight",
+    ".weight_zero_point", ".weight_shape"};
+
+Error tensor_error(const StoredTensor& stored, const std::string& what) {
+  return Error{fmt::format("{}: tensor '{}': {}", stored.file->string(), stored.info->name, what),
+               ErrorCode::kInvalidInput, stored.info->name};
+}
+
+Error config_error(const HfCheckpoint& files, const Error& error) {
+  const std::filesystem::path path = files.directory() / "config.json";
+  return Error{path.string() + ": " + error.message, error.code, error.param};
+}
+
+// What may lie in a checkpoint without being used (CONTRACTS.md, Checkpoints).
+bool may_be_set_aside(std::string_view name, bool tied_head) {
+  return name.starts_with("mtp.") || name.starts_with("model.visual.") ||
+         name.starts_with("visual.") || name.ends_with("rotary_emb.inv_freq") ||
+         name.ends_with(".k_scale") || name.ends_with(".v_scale") ||
+         (tied_head && name == "lm_head.weight");
+}
+
+bool any_name_begins(const HfCheckpoint& files, std::string_view prefix) {
+  const std::vector<std::string_view> names = files.names();
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view name) { return name.starts_with(prefix); });
+}
+
+Result<void> refuse_quantised(const HfCheckpoint& files, bool tied_head) {
+  for (const std::string_view name : files.names()) {
+    if (may_be_set_aside(name, tied_head)) continue;
+    for (const std::string_view ending : kQuantisedEndings) {
+      if (name.ends_with(ending)) {
+        return tensor_error(files.find(name),
+                            "belongs to quantised weights; this version reads weights stored as "
+                            "BF16, F16 and F32");
+      }
+    }
+  }
+  return {};
+}
+
+// A vector may be stored with extents of 1 in it (conv1d [channels, 1, width]), as the table says.
+Result<void> check_binding(const TensorBinding& binding, const HfCheckpoint& files,
+                           const std::optional<std::string>& extra) {
+  const StoredTensor stored = files.find(binding.name);
+  if (stored.info == nullptr) {
+    std::string message = fmt::format("{}: tensor '{}' {} is missing", files.directory().string(),
+                                      binding.name, shape_text(binding.shape));
+    if (extra) message += fmt::format("; there is an unexpected '{}'", *extra);
+    return Error{std::move(message), ErrorCode::kInvalidInput, binding.name};
+  }
+  if (!is_weight_dtype(stored.info->dtype)) {
+    return tensor_error(
+        stored, fmt::format("dtype {}; expected BF16, F16 or F32", dtype_name(stored.info->dtype)));
+  }
+  if (stored.info->shape != binding.shape) {
+    return tensor_error(stored,
+                        fmt::format("shape {}; expected {} from config.json",
+                                    shape_text(stored.info->shape), shape_text(binding.shape)));
+  }
+  return {};
+}
+
+// Every tensor of the files is bound or set aside; gives the names of the latter.
+Result<std::vector<std::string>> check_names(const std::vector<TensorBinding>& bindings,
+                                             const HfCheckpoint& files, bool tied_head) {
+  std::unordered_set<std::string_view> bound;
+  for (const TensorBinding& binding : bindings) bound.insert(binding.name);
+  std::vector<std::string> set_aside;
+  std::optional<std::string> extra;
+  for (const std::string_view name : files.names()) {
+    if (bound.contains(name)) continue;
+    if (may_be_set_aside(name, tied_head)) {
+      set_aside.emplace_back(name);
+    } else if (!extra) {
+      extra = std::string(name);
+    }
+  }
+  for (const TensorBinding& binding : bindings) {
+    RETURN_IF_ERROR(check_binding(binding, files, extra));
+  }
+  if (extra) {
+    return tensor_error(files.find(*extra), "is not part of the model that config.json describes");
+  }
+  return set_aside;
+}
+
+// The shape without its extents of 1 in the middle: what the field's view has.
+Shape field_shape(const TensorBinding& binding) {
+  const std::vector<int64_t>& shape = binding.shape;
+  if (shape.size() == 3) {
+    CHECK_EQ(shape[1], 1);
+    return {shape[0], shape[2]};
+  }
+  return shape.size() == 2 ? Shape{shape[0], shape[1]} : Shape{shape[0]};
+}
+
+bool needs_copy(const TensorBinding& binding, const StoredTensor& stored) {
+  const size_t width = dtype_bytes(stored.info->dtype);
+  const bool misaligned = reinterpret_cast<uintptr_t>(stored.bytes.data()) % width != 0;
+  return misaligned || (binding.kind == TensorKind::kVector && stored.info->dtype != DType::kF32);
+}
+
+DType copy_dtype(const TensorBinding& binding, const StoredTensor& stored) {
+  return binding.kind == TensorKind::kVector ? DType::kF32 : stored.info->dtype;
+}
+
+Result<Buffer> allocate(size_t bytes) {
+  if (bytes == 0) return Buffer{};
+  const std::align_val_t alignment{kCopyAlignment};
+  void* data = ::operator new(bytes, alignment, std::nothrow);
+  if (data == nullptr) {
+    return Error{fmt::format("no memory for {} bytes of weights", bytes), ErrorCode::kUnavailable};
+  }
+  return Buffer(data, bytes, [alignment](void* memory) { ::operator delete(memory, alignment); });
+}
+
+// `bytes` may begin at any address.
+void widen(std::span<const uint8_t> bytes, DType dtype, float* out) {
+  if (dtype == DType::kF32) {
+    std::memcpy(out, bytes.data(), bytes.size());
+    return;
+  }
+  for (size_t i = 0; i < bytes.size() / sizeof(uint16_t); ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, bytes.data() + i * sizeof(bits), sizeof(bits));
+    out[i] = dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+  }
+}
+
+// Points every field at its tensor: where it lies in the file, or at a copy in `storage`.
+Result<void> fill_fields(const std::vector<TensorBinding>& bindings, WeightStorage& storage) {
+  Arena arena;
+  std::vector<size_t> numbers(bindings.size());
+  for (size_t i = 0; i < bindings.size(); ++i) {
+    const StoredTensor stored = storage.files.find(bindings[i].name);
+    if (!needs_copy(bindings[i], stored)) continue;
+    numbers[i] = arena.reserve(copy_dtype(bindings[i], stored), field_shape(bindings[i]));
+  }
+  ASSIGN_OR_RETURN(storage.copies, allocate(arena.bytes()));
+  for (size_t i = 0; i < bindings.size(); ++i) {
+    const StoredTensor stored = storage.files.find(bindings[i].name);
+    if (!needs_copy(bindings[i], stored)) {
+      *bindings[i].field = TensorView(const_cast<uint8_t*>(stored.bytes.data()), stored.info->dtype,
+                                      field_shape(bindings[i]));
+      continue;
+    }
+    const TensorView copy = arena.place(numbers[i], storage.copies);
+    if (bindings[i].kind == TensorKind::kVector) {
+      widen(stored.bytes, stored.info->dtype, copy.as<float>());
+    } else {
+      std::memcpy(copy.data(), stored.bytes.data(), stored.bytes.size());
+    }
+    *bindings[i].field = copy;
+  }
+  return {};
+}
+
+// Checks all names before the first byte of data is touched.
+Result<std::vector<std::string>> load_bindings(const std::vector<TensorBinding>& bindings,
+                                               bool tied_head, WeightStorage& storage) {
+  RETURN_IF_ERROR(refuse_quantised(storage.files, tied_head));
+  ASSIGN_OR_RETURN(std::vector<std::string> set_aside,
+                   check_names(bindings, storage.files, tied_head));
+  RETURN_IF_ERROR(fill_fields(bindings, storage));
+  return set_aside;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::filesystem::path& directory) {
+  ASSIGN_OR_RETURN(HfCheckpoint files, HfCheckpoint::open(directory));
+  const Result<ModelConfig> config = parse_model_config(files.config());
+  if (!config.ok()) return config_error(files, config.error());
+  // The conditional-generation layout keeps the text model beside the vision tower.
+  const bool nested = any_name_begins(files, "model.language_model.");
+  LoadedModel model{.config = *config,
+                    .weights = {},
+                    .set_aside = {},
+                    .storage = {.files = std::move(files), .copies = {}}};
+  const std::vector<TensorBinding> bindings =
+      bind_tensors(model.config, nested ? "model.language_model." : "model.", model.weights);
+  ASSIGN_OR_RETURN(model.set_aside, load_bindings(bindings, model.config.tied_head, model.storage));
+  if (model.config.tied_head) model.weights.head.parts[0].weight = model.weights.embed;
+  return model;
+}
+
+Result<LoadedDrafter> load_drafter(const std::filesystem::path& directory,
+                                   const ModelConfig& target) {
+  ASSIGN_OR_RETURN(HfCheckpoint files, HfCheckpoint::open(directory));
+  const Result<DrafterConfig> config = parse_drafter_config(files.config());
+  if (!config.ok()) return config_error(files, config.error());
+  const Result<void> match = check_drafter_matches(*config, target);
+  if (!match.ok()) return config_error(files, match.error());
+  const bool prefixed = any_name_begins(files, "model.layers.");
+  LoadedDrafter drafter{.config = *config,
+                        .weights = {},
+                        .set_aside = {},
+                        .storage = {.files = std::move(files), .copies = {}}};
+  const std::vector<TensorBinding> bindings =
+      bind_tensors(drafter.config, prefixed ? "model." : "", drafter.weights);
+  ASSIGN_OR_RETURN(drafter.set_aside, load_bindings(bindings, false, drafter.storage));
+  return drafter;
+}
+
+}  // namespace gallop::model

@@ -1,0 +1,45 @@
+// The one table that binds a tensor's Hugging Face name and shape to a field of the weights.
+// Loading, the search for extra tensors and the writing of new checkpoints all walk it; nothing
+// else in the program spells a tensor name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/config.h"
+#include "model/drafter_config.h"
+#include "model/weights.h"
+#include "tensor/dtype.h"
+
+namespace gallop::model {
+
+enum class TensorKind : uint8_t {
+  kMatrix,  // used as it is stored: F32, BF16 or F16
+  kVector,  // stored in any of these, widened to F32 at load
+};
+
+struct TensorBinding {
+  std::string name;            // the whole name in the checkpoint
+  std::vector<int64_t> shape;  // as the checkpoint stores it
+  TensorKind kind = TensorKind::kMatrix;
+  DType usual = DType::kBF16;   // what published checkpoints hold, for writing new ones
+  TensorView* field = nullptr;  // where its view belongs; same elements, extents of 1 dropped
+};
+
+// The dtypes that any bound tensor may have.
+bool is_weight_dtype(DType dtype);
+
+// Gives `weights` the structure of `config` (layers, mixers, parts) with empty views, and binds
+// every tensor to its field; the bindings hold as long as that structure is left alone. `prefix`
+// stands before the text model's names: "model." or "model.language_model.". A tied head has no
+// binding: its part is to become the embedding.
+std::vector<TensorBinding> bind_tensors(const ModelConfig& config, std::string_view prefix,
+                                        ModelWeights& weights);
+
+// The same for a drafter; `prefix` is "" or "model.".
+std::vector<TensorBinding> bind_tensors(const DrafterConfig& config, std::string_view prefix,
+                                        DrafterWeights& weights);
+
+}  // namespace gallop::model
