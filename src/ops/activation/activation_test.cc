@@ -11,7 +11,7 @@ namespace {
 TEST(SiluMul, EqualsTheFormulaWithinItsBound) {
   for (const int64_t rows : {1, 2, 3, 5, 16, 17, 64, 130}) {
     for (const int64_t width : {1, 7, 48, 256}) {
-      SCOPED_TRACE(Shape{rows, width});
+      SCOPED_TRACE((Shape{rows, width}));
       Random random(1);
       const TestTensor gate_up = TestTensor::normal(random, Shape{rows, 2 * width}, 4);
       std::vector<Approx> expected;
@@ -33,8 +33,8 @@ TEST(SiluMul, EqualsTheFormulaWithinItsBound) {
 }
 
 TEST(SiluMul, ExtremeGatesAreFinite) {
-  const TestTensor gate_up =
-      TestTensor::of({-1e30f, -104.0f, -88.0f, 0.0f, 88.0f, 104.0f, 1e30f, 1, 1, 1, 1, 1, 1, 1});
+  const TestTensor gate_up = TestTensor::of_floats(
+      {-1e30f, -104.0f, -88.0f, 0.0f, 88.0f, 104.0f, 1e30f, 1, 1, 1, 1, 1, 1, 1});
   const TestTensor out(DType::kF32, Shape{1, 7});
   run(SiluMul{out.view(), gate_up.view().reshaped(Shape{1, 14})});
   const std::vector<double> values = out.values();
@@ -48,8 +48,7 @@ TEST(SiluMul, ExtremeGatesAreFinite) {
 TEST(SigmoidMul, EqualsTheFormulaWithinItsBound) {
   for (const Shape& shape : {Shape{1, 1, 1}, Shape{2, 3, 5}, Shape{5, 4, 16}, Shape{17, 2, 128},
                              Shape{3, 6, 256}, Shape{130, 1, 48}}) {
-    for (const Layout layout :
-         {Layout::kContiguous, Layout::kStridedRows, Layout::kStridedInner}) {
+    for (const Layout layout : {Layout::kContiguous, Layout::kStridedRows, Layout::kStridedInner}) {
       SCOPED_TRACE(shape);
       Random random(2);
       const TestTensor x = TestTensor::normal(random, shape);
@@ -66,8 +65,8 @@ TEST(SigmoidMul, EqualsTheFormulaWithinItsBound) {
 }
 
 TEST(SigmoidMul, ExtremeGatesAreFinite) {
-  const TestTensor x = TestTensor::of({3.0f, 3.0f, 3.0f});
-  const TestTensor gate = TestTensor::of({-1e30f, 0.0f, 1e30f});
+  const TestTensor x = TestTensor::of_floats({3.0f, 3.0f, 3.0f});
+  const TestTensor gate = TestTensor::of_floats({-1e30f, 0.0f, 1e30f});
   const Shape shape{1, 1, 3};
   run(SigmoidMul{x.view().reshaped(shape), gate.view().reshaped(shape)});
   EXPECT_EQ(x.values(), (std::vector<double>{0, 1.5, 3}));

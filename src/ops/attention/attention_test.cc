@@ -21,9 +21,9 @@ struct AttentionCase {
 };
 
 const std::vector<AttentionCase> kCases = {
-    {1, 1, 1, 1, true, 0},      {2, 1, 16, 4, true, 0},    {4, 2, 48, 16, false, 0},
-    {6, 2, 128, 16, true, 0},   {4, 1, 256, 64, true, 0},  {3, 3, 33, 5, true, 7},
-    {4, 2, 128, 16, false, 20}, {2, 2, 16, 3, false, 1},   {2, 1, 64, 16, true, 1}};
+    {1, 1, 1, 1, true, 0},      {2, 1, 16, 4, true, 0},   {4, 2, 48, 16, false, 0},
+    {6, 2, 128, 16, true, 0},   {4, 1, 256, 64, true, 0}, {3, 3, 33, 5, true, 7},
+    {4, 2, 128, 16, false, 20}, {2, 2, 16, 3, false, 1},  {2, 1, 64, 16, true, 1}};
 
 // Tokens that a sequence has in the end, and the page numbers it holds.
 struct Sequence {
@@ -161,7 +161,7 @@ std::vector<Approx> reference(const World& world, const Part& part) {
 
 TEST(PagedAttention, EqualsTheFormulaWithinItsBound) {
   for (const AttentionCase& c : kCases) {
-    SCOPED_TRACE(Shape{c.q_heads, c.kv_heads, c.dim, c.window});
+    SCOPED_TRACE((Shape{c.q_heads, c.kv_heads, c.dim, c.window}));
     World world = make_world(c, {1, 17, 66, 2}, 1);
     const std::vector<std::vector<Part>> steps = {
         {{1, 0, 3}, {2, 0, 64}, {0, 0, 1}}, {{2, 64, 65}, {3, 0, 2}, {1, 3, 17}}, {{2, 65, 66}}};
@@ -181,7 +181,7 @@ TEST(PagedAttention, EqualsTheFormulaWithinItsBound) {
 // The same rows in another step, on other pages, beside other sequences, by other threads.
 TEST(PagedAttention, CompanyAndPagesAndThreadsChangeNoBit) {
   for (const AttentionCase& c : kCases) {
-    SCOPED_TRACE(Shape{c.q_heads, c.kv_heads, c.dim, c.window});
+    SCOPED_TRACE((Shape{c.q_heads, c.kv_heads, c.dim, c.window}));
     World alone = make_world(c, {33}, 1);
     step(alone, {{0, 0, 20}});
     const TestTensor expected = step(alone, {{0, 20, 33}});
@@ -199,7 +199,7 @@ TEST(PagedAttention, CompanyAndPagesAndThreadsChangeNoBit) {
 TEST(PagedAttention, CausalChunksChangeNoBit) {
   for (const AttentionCase& c : kCases) {
     if (!c.causal) continue;
-    SCOPED_TRACE(Shape{c.q_heads, c.kv_heads, c.dim, c.window});
+    SCOPED_TRACE((Shape{c.q_heads, c.kv_heads, c.dim, c.window}));
     World whole = make_world(c, {130}, 1);
     const TestTensor expected = step(whole, {{0, 0, 130}});
     for (const int32_t chunk : {1, 7, 64}) {

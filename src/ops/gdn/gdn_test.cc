@@ -148,7 +148,7 @@ void token(std::vector<Approx>& out, std::vector<Approx>& s, const Layer& layer,
 // stays the bound of one step.
 TEST(GdnUpdate, EachRowEqualsTheFormulaWithinItsBound) {
   for (const GdnShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.k_heads, shape.v_heads, shape.k_dim, shape.v_dim});
+    SCOPED_TRACE((Shape{shape.k_heads, shape.v_heads, shape.k_dim, shape.v_dim}));
     Random random(1);
     const Layer layer(shape, 2, 4);
     const int64_t head_size = shape.k_dim * shape.v_dim;
@@ -183,7 +183,7 @@ TEST(GdnUpdate, ExtremeGatesAreFinite) {
     inputs.a.set(i, extremes[static_cast<size_t>(i % 8)]);
     inputs.b.set(i, extremes[static_cast<size_t>(i * 3 % 8)]);
   }
-  for (int64_t i = 0; i < 16; ++i) inputs.qkv.set(i, 0);                         // a query of zeros
+  for (int64_t i = 0; i < 16; ++i) inputs.qkv.set(i, 0);  // a query of zeros
   for (int64_t i = 0; i < 16; ++i) inputs.qkv.set(shape.qkv_width() + 16 + i, 0);  // and a key
   const TestTensor out = layer.step(inputs, {prompt(0, 8, 0)});
   for (const double value : out.values()) ASSERT_TRUE(std::isfinite(value));
@@ -194,7 +194,7 @@ TEST(GdnUpdate, ExtremeGatesAreFinite) {
 TEST(GdnUpdate, ChunksAndThreadsChangeNoBit) {
   constexpr int32_t kTokens = 150;
   for (const GdnShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.k_heads, shape.v_heads, shape.k_dim, shape.v_dim});
+    SCOPED_TRACE((Shape{shape.k_heads, shape.v_heads, shape.k_dim, shape.v_dim}));
     Random random(3);
     const Inputs inputs = Inputs::normal(random, shape, kTokens);
     const Layer whole(shape, 1, 4);
@@ -262,7 +262,8 @@ Inputs plan_step(Random& random, const GdnShape& shape, std::vector<Walk>& walks
   for (Walk& walk : walks) {
     walk.provisional = random.below(10) != 0;
     walk.rows = static_cast<int32_t>(1 + random.below(block));
-    walk.accepted = walk.provisional ? static_cast<int32_t>(random.below(walk.rows + 1)) : walk.rows;
+    walk.accepted =
+        walk.provisional ? static_cast<int32_t>(random.below(walk.rows + 1)) : walk.rows;
     sequences.push_back({.rows = walk.rows,
                          .position = walk.position,
                          .state_slot = walk.slot,

@@ -33,7 +33,7 @@ TEST(KvWrite, WritesItsSlotsAndNothingElse) {
         k_expected[static_cast<size_t>(slot * width + i % width)] = k.at(i);
         v_expected[static_cast<size_t>(slot * width + i % width)] = v.at(i);
       }
-      const TestTensor slot_tensor = TestTensor::of(slots);
+      const TestTensor slot_tensor = TestTensor::of_ints(slots);
       run(KvWrite{k.view(), v.view(), slot_tensor.view(), k_pages.view(), v_pages.view()}, 2);
       EXPECT_EQ(k_pages.values(), k_expected);
       EXPECT_EQ(v_pages.values(), v_expected);

@@ -86,7 +86,7 @@ bool has_fused_multiply_add() {
 
 TEST(Linear, EqualsTheFormulaWithinItsBound) {
   for (const LinearShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.rows, shape.n, shape.k});
+    SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
     Random random(static_cast<uint64_t>(shape.k));
     const TestTensor x = TestTensor::normal(random, Shape{shape.rows, shape.k});
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
@@ -101,7 +101,7 @@ TEST(Linear, EqualsTheFormulaWithinItsBound) {
 TEST(Linear, SumsInTheOrderOfTheContract) {
   if (!has_fused_multiply_add()) GTEST_SKIP() << simd::instruction_set() << " has no fma";
   for (const LinearShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.rows, shape.n, shape.k});
+    SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
     Random random(7);
     const TestTensor x = TestTensor::normal(random, Shape{shape.rows, shape.k});
     const TestTensor weight = TestTensor::normal(random, Shape{shape.n, shape.k});
@@ -117,7 +117,7 @@ TEST(Linear, SumsInTheOrderOfTheContract) {
 
 TEST(Linear, EqualWeightsOfAnyTypeGiveEqualBits) {
   for (const LinearShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.rows, shape.n, shape.k});
+    SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
     Random random(11);
     const TestTensor x = TestTensor::normal(random, Shape{shape.rows, shape.k});
     const TestTensor f32 = exact_weight(DType::kF32, shape.n, shape.k, 3);
@@ -133,7 +133,7 @@ TEST(Linear, EqualWeightsOfAnyTypeGiveEqualBits) {
 
 TEST(Linear, ARowDependsOnNoOtherRow) {
   for (const LinearShape& shape : kShapes) {
-    SCOPED_TRACE(Shape{shape.rows, shape.n, shape.k});
+    SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
     Random random(13);
     const TestTensor x = TestTensor::normal(random, Shape{shape.rows, shape.k});
     const TestTensor weight = exact_weight(DType::kBF16, shape.n, shape.k, 5);

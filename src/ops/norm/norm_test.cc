@@ -10,15 +10,8 @@
 namespace gallop::ops::testing {
 namespace {
 
-constexpr std::array<std::array<int64_t, 2>, 9> kShapes = {{{1, 1},
-                                                            {1, 5},
-                                                            {2, 16},
-                                                            {3, 48},
-                                                            {5, 64},
-                                                            {16, 100},
-                                                            {17, 256},
-                                                            {64, 31},
-                                                            {130, 128}}};
+constexpr std::array<std::array<int64_t, 2>, 9> kShapes = {
+    {{1, 1}, {1, 5}, {2, 16}, {3, 48}, {5, 64}, {16, 100}, {17, 256}, {64, 31}, {130, 128}}};
 
 std::vector<Approx> rms_norm(const std::vector<Approx>& x, const TestTensor& weight,
                              double weight_offset, double eps) {
@@ -46,7 +39,7 @@ TEST(RmsNorm, EqualsTheFormulaWithinItsBound) {
   for (const auto& [rows, width] : kShapes) {
     for (const float offset : {0.0f, 1.0f}) {
       for (const double scale : {1.0, 1e-4, 1e4}) {
-        SCOPED_TRACE(Shape{rows, width});
+        SCOPED_TRACE((Shape{rows, width}));
         Random random(static_cast<uint64_t>(rows * width));
         const TestTensor x = TestTensor::normal(random, Shape{rows, width}, scale);
         const TestTensor weight = TestTensor::normal(random, Shape{width});
@@ -62,8 +55,8 @@ TEST(RmsNorm, EqualsTheFormulaWithinItsBound) {
 }
 
 TEST(RmsNorm, ARowOfZerosStaysZero) {
-  const TestTensor x = TestTensor::of(std::vector<float>(48, 0.0f));
-  const TestTensor weight = TestTensor::of(std::vector<float>(48, 2.0f));
+  const TestTensor x = TestTensor::of_floats(std::vector<float>(48, 0.0f));
+  const TestTensor weight = TestTensor::of_floats(std::vector<float>(48, 2.0f));
   const TestTensor out(DType::kF32, Shape{1, 48});
   run(RmsNorm{out.view(), x.view().reshaped(Shape{1, 48}), weight.view(), 1, 1e-6f});
   EXPECT_EQ(out.values(), std::vector<double>(48, 0.0));
@@ -71,7 +64,7 @@ TEST(RmsNorm, ARowOfZerosStaysZero) {
 
 TEST(RmsNorm, RowsAndThreadsAndPlaceChangeNoBit) {
   for (const auto& [rows, width] : kShapes) {
-    SCOPED_TRACE(Shape{rows, width});
+    SCOPED_TRACE((Shape{rows, width}));
     Random random(3);
     const TestTensor x = TestTensor::normal(random, Shape{rows, width});
     const TestTensor weight = TestTensor::normal(random, Shape{width});
@@ -93,7 +86,7 @@ TEST(RmsNorm, RowsAndThreadsAndPlaceChangeNoBit) {
 
 TEST(AddRmsNorm, AddsThenNorms) {
   for (const auto& [rows, width] : kShapes) {
-    SCOPED_TRACE(Shape{rows, width});
+    SCOPED_TRACE((Shape{rows, width}));
     Random random(5);
     const TestTensor residual = TestTensor::normal(random, Shape{rows, width});
     const TestTensor delta = TestTensor::normal(random, Shape{rows, width}, 0.1);
@@ -132,8 +125,7 @@ TEST(GatedRmsNorm, EqualsTheFormulaWithinItsBound) {
       const TestTensor x = TestTensor::normal(random, shape);
       const TestTensor gate = TestTensor::normal(random, shape, 3, layout);
       const TestTensor weight = TestTensor::normal(random, Shape{heads.width});
-      std::vector<Approx> expected =
-          rms_norm(exact(x), weight, 0, static_cast<double>(1e-6f));
+      std::vector<Approx> expected = rms_norm(exact(x), weight, 0, static_cast<double>(1e-6f));
       for (int64_t i = 0; i < gate.elements(); ++i) {
         Approx& value = expected[static_cast<size_t>(i)];
         value = value * silu(gate.at(i));
@@ -149,13 +141,13 @@ TEST(GatedRmsNorm, EqualsTheFormulaWithinItsBound) {
 }
 
 TEST(GatedRmsNorm, LargeGatesAreFinite) {
-  const TestTensor x = TestTensor::of({1.0f, -2.0f, 3.0f, 4.0f});
-  const TestTensor gate = TestTensor::of({-1e4f, 1e4f, -200.0f, 200.0f});
-  const TestTensor weight = TestTensor::of({1.0f, 1.0f, 1.0f, 1.0f});
+  const TestTensor x = TestTensor::of_floats({1.0f, -2.0f, 3.0f, 4.0f});
+  const TestTensor gate = TestTensor::of_floats({-1e4f, 1e4f, -200.0f, 200.0f});
+  const TestTensor weight = TestTensor::of_floats({1.0f, 1.0f, 1.0f, 1.0f});
   const TestTensor out(DType::kF32, Shape{1, 1, 4});
   const Shape shape{1, 1, 4};
-  run(GatedRmsNorm{out.view(), x.view().reshaped(shape), gate.view().reshaped(shape),
-                   weight.view(), 1e-6f});
+  run(GatedRmsNorm{out.view(), x.view().reshaped(shape), gate.view().reshaped(shape), weight.view(),
+                   1e-6f});
   EXPECT_EQ(out.at(0), 0);
   EXPECT_LT(out.at(1), -1e3);
   EXPECT_EQ(out.at(2), 0);

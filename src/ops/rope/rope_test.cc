@@ -20,10 +20,10 @@ struct RopeCase {
   float offset;
 };
 
-const std::vector<RopeCase> kCases = {
-    {1, 1, 2, 2, 1e4f, 0},    {2, 3, 16, 4, 1e7f, 1},   {5, 4, 16, 16, 1e4f, 0},
-    {17, 2, 128, 128, 1e6f, 0}, {3, 6, 256, 64, 1e7f, 1}, {64, 1, 48, 12, 1e7f, 1},
-    {130, 2, 32, 16, 1e5f, 1}};
+const std::vector<RopeCase> kCases = {{1, 1, 2, 2, 1e4f, 0},    {2, 3, 16, 4, 1e7f, 1},
+                                      {5, 4, 16, 16, 1e4f, 0},  {17, 2, 128, 128, 1e6f, 0},
+                                      {3, 6, 256, 64, 1e7f, 1}, {64, 1, 48, 12, 1e7f, 1},
+                                      {130, 2, 32, 16, 1e5f, 1}};
 
 TestTensor some_positions(Random& random, int64_t rows) {
   std::vector<int32_t> positions = {0, 262143, 1, 4097, 100};
@@ -31,7 +31,7 @@ TestTensor some_positions(Random& random, int64_t rows) {
     positions.push_back(static_cast<int32_t>(random.below(300000)));
   }
   positions.resize(static_cast<size_t>(rows));
-  return TestTensor::of(positions);
+  return TestTensor::of_ints(positions);
 }
 
 NormRope op_of(const RopeCase& c, const TestTensor& out, const TestTensor& x,
@@ -86,8 +86,7 @@ std::vector<Approx> reference(const RopeCase& c, const TestTensor& x, const Test
 
 TEST(NormRope, EqualsTheFormulaWithinItsBound) {
   for (const RopeCase& c : kCases) {
-    for (const Layout layout :
-         {Layout::kContiguous, Layout::kStridedRows, Layout::kStridedInner}) {
+    for (const Layout layout : {Layout::kContiguous, Layout::kStridedRows, Layout::kStridedInner}) {
       const Shape shape{c.rows, c.heads, c.dim};
       SCOPED_TRACE(shape);
       Random random(1);
@@ -118,7 +117,7 @@ TEST(NormRope, WhatIsNotRotatedIsTheNorm) {
     EXPECT_TRUE(same_bits(out.view().reshaped(flat).columns(c.rotary, c.dim),
                           normed.view().columns(c.rotary, c.dim)));
     const std::vector<int32_t> zeros(static_cast<size_t>(c.rows), 0);
-    run(op_of(c, out, x, weight, TestTensor::of(zeros)));
+    run(op_of(c, out, x, weight, TestTensor::of_ints(zeros)));
     EXPECT_TRUE(same_bits(out.view().reshaped(flat), normed.view()));
   }
 }

@@ -23,11 +23,13 @@ void validate(const Sample& op) {
 }
 
 double counter_uniform(uint64_t seed, int32_t position, int32_t token) {
-  const uint64_t place = (static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32) |
-                         static_cast<uint32_t>(token);
+  const uint64_t place =
+      (static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32) | static_cast<uint32_t>(token);
   // 0x9e37...: 2^64 / golden ratio, SplitMix64's increment; keeps seed 0 away from the fixed point.
-  const uint64_t bits = mix(mix(seed + 0x9e3779b97f4a7c15ull) ^ mix(place + 0x9e3779b97f4a7c15ull));
-  return (static_cast<double>(bits >> 11) + 0.5) * 0x1p-53;
+  // 0x91e1...: 2^64 / plastic number^2; another constant, or equal seed and place would cancel and
+  // exchanged ones give the same number.
+  const uint64_t bits = mix(mix(seed + 0x9e3779b97f4a7c15ull) ^ mix(place + 0x91e10da5c79e7b1dull));
+  return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52;  // exact, so never 0 or 1
 }
 
 }  // namespace gallop::ops

@@ -51,7 +51,7 @@ struct Sample {
 
 void validate(const Sample& op);
 
-// A number in (0, 1) with 53 random bits that depends on the three keys alone: two rounds of the
+// A number in (0, 1) with 52 random bits that depends on the three keys alone: two rounds of the
 // SplitMix64 finaliser (Steele et al. 2014) over their combination.
 double counter_uniform(uint64_t seed, int32_t position, int32_t token);
 

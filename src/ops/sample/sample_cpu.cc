@@ -86,7 +86,7 @@ void keep_top_p(float top_p, std::vector<float>& scores) {
   for (const int32_t id : order) total += std::exp(score_of(id) - best);
   double mass = 0;
   for (const int32_t id : order) {
-    if (mass >= top_p * total) {
+    if (mass > 0 && mass >= top_p * total) {
       scores[static_cast<size_t>(id)] = kDropped;
     } else {
       mass += std::exp(score_of(id) - best);

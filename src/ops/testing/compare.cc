@@ -31,8 +31,7 @@ std::string coordinate(const Shape& shape, int64_t index) {
   for (size_t i = 0; i < expected.size(); ++i) {
     const double difference =
         std::abs(element(actual, static_cast<int64_t>(i)) - expected[i].value);
-    const double ratio =
-        difference == 0 ? 0 : difference / std::max(expected[i].error, 0x1p-1000);
+    const double ratio = difference == 0 ? 0 : difference / std::max(expected[i].error, 0x1p-1000);
     if (std::isnan(ratio) || ratio > worst_ratio) {
       worst = i;
       worst_ratio = ratio;
@@ -41,11 +40,10 @@ std::string coordinate(const Shape& shape, int64_t index) {
   }
   if (worst_ratio <= 1) return ::testing::AssertionSuccess();
   const auto index = static_cast<int64_t>(worst);
-  return ::testing::AssertionFailure()
-         << fmt::format("at {} of {}: {:.9g}, expected {:.9g} +- {:.3g} ({:.3g} bounds away)",
-                        coordinate(actual.shape(), index), actual.shape().text(),
-                        element(actual, index), expected[worst].value, expected[worst].error,
-                        worst_ratio);
+  return ::testing::AssertionFailure() << fmt::format(
+             "at {} of {}: {:.9g}, expected {:.9g} +- {:.3g} ({:.3g} bounds away)",
+             coordinate(actual.shape(), index), actual.shape().text(), element(actual, index),
+             expected[worst].value, expected[worst].error, worst_ratio);
 }
 
 ::testing::AssertionResult same_bits(const TensorView& actual, const TensorView& expected) {
@@ -57,9 +55,8 @@ std::string coordinate(const Shape& shape, int64_t index) {
     const double left = element(actual, i);
     const double right = element(expected, i);
     if (std::memcmp(&left, &right, sizeof left) == 0) continue;
-    return ::testing::AssertionFailure()
-           << fmt::format("at {}: {:.9g}, expected exactly {:.9g}", coordinate(actual.shape(), i),
-                          left, right);
+    return ::testing::AssertionFailure() << fmt::format("at {}: {:.9g}, expected exactly {:.9g}",
+                                                        coordinate(actual.shape(), i), left, right);
   }
   return ::testing::AssertionSuccess();
 }

@@ -34,11 +34,15 @@ inline Approx rounded(double value, double error, double units = 1) {
 }
 
 inline Approx operator-(Approx a) { return {-a.value, a.error}; }
-inline Approx operator+(Approx a, Approx b) { return rounded(a.value + b.value, a.error + b.error); }
-inline Approx operator-(Approx a, Approx b) { return rounded(a.value - b.value, a.error + b.error); }
+inline Approx operator+(Approx a, Approx b) {
+  return rounded(a.value + b.value, a.error + b.error);
+}
+inline Approx operator-(Approx a, Approx b) {
+  return rounded(a.value - b.value, a.error + b.error);
+}
 inline Approx operator*(Approx a, Approx b) {
-  return rounded(a.value * b.value, std::abs(a.value) * b.error + std::abs(b.value) * a.error +
-                                        a.error * b.error);
+  return rounded(a.value * b.value,
+                 std::abs(a.value) * b.error + std::abs(b.value) * a.error + a.error * b.error);
 }
 inline Approx operator/(Approx a, Approx b) {
   const double least = std::abs(b.value) - b.error;
@@ -58,8 +62,8 @@ inline Approx sqrt(Approx x) {
 inline Approx sin(Approx x) { return rounded(std::sin(x.value), x.error, kFunctionUnits); }
 inline Approx cos(Approx x) { return rounded(std::cos(x.value), x.error, kFunctionUnits); }
 
-// The sum of products x[i] * y[i]: n roundings of products and n of sums at most, in any order, with
-// or without fused multiply-add: gamma_(n + 1) * sum |x_i y_i| (Higham 2002, equation 3.5).
+// The sum of products x[i] * y[i]: n roundings of products and n of sums at most, in any order,
+// with or without fused multiply-add: gamma_(n + 1) * sum |x_i y_i| (Higham 2002, equation 3.5).
 class DotProduct {
  public:
   void add(Approx x, Approx y) {

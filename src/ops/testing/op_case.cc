@@ -28,6 +28,20 @@ uint16_t to_f16(double value) {
   return static_cast<uint16_t>(sign + ((exponent + 14) << 10) + units);
 }
 
+// With room for foreign elements.
+Shape wide_shape(const Shape& shape, Layout layout) {
+  const int last = shape.rank() - 1;
+  switch (layout) {
+    case Layout::kStridedRows:
+      return Shape{shape[0], shape.elements() / std::max<int64_t>(1, shape[0]) + kForeignElements};
+    case Layout::kStridedInner:
+      return shape.with_extent(last, shape[last] + kForeignElements);
+    case Layout::kContiguous:
+      break;
+  }
+  return shape;
+}
+
 std::vector<SequenceRows> with_row_begins(std::vector<SequenceRows> sequences) {
   int32_t row = 0;
   for (SequenceRows& sequence : sequences) {
@@ -73,21 +87,39 @@ std::vector<int32_t> Random::permutation(int64_t count) {
   return order;
 }
 
-TestTensor::TestTensor(DType dtype, const Shape& shape, Layout layout) {
-  const int last = shape.rank() - 1;
-  const int64_t rows = shape[0];
-  const int64_t width = rows == 0 ? 0 : shape.elements() / rows;
-  Shape wide = shape;
-  if (layout == Layout::kStridedRows) wide = Shape{rows, width + kForeignElements};
-  if (layout == Layout::kStridedInner) {
-    wide = shape.with_extent(last, shape[last] + kForeignElements);
+TestTensor::TestTensor(DType dtype, const Shape& shape, Layout layout)
+    : layout_(layout),
+      storage_(static_cast<size_t>(wide_shape(shape, layout).elements()) * dtype_bytes(dtype) +
+                   2 * kGuardBytes,
+               0xff),
+      view_(view_of_storage(dtype, shape)) {}
+
+TestTensor::TestTensor(const TestTensor& other)
+    : layout_(other.layout_),
+      storage_(other.storage_),
+      view_(view_of_storage(other.view_.dtype(), other.view_.shape())) {}
+
+TestTensor& TestTensor::operator=(TestTensor other) {
+  layout_ = other.layout_;
+  storage_.swap(other.storage_);
+  view_ = other.view_;
+  return *this;
+}
+
+TensorView TestTensor::view_of_storage(DType dtype, const Shape& shape) const {
+  const int64_t last = shape[shape.rank() - 1];
+  const int64_t width = shape[0] == 0 ? 0 : shape.elements() / shape[0];
+  const TensorView wide(const_cast<uint8_t*>(storage_.data()) + kGuardBytes, dtype,
+                        wide_shape(shape, layout_));
+  switch (layout_) {
+    case Layout::kStridedRows:
+      return shape.rank() == 3 ? wide.columns(0, width).reshaped(shape) : wide.columns(0, width);
+    case Layout::kStridedInner:
+      return wide.columns(0, last);
+    case Layout::kContiguous:
+      break;
   }
-  storage_.assign(static_cast<size_t>(wide.elements()) * dtype_bytes(dtype) + 2 * kGuardBytes,
-                  0xff);
-  view_ = TensorView(storage_.data() + kGuardBytes, dtype, wide);
-  if (layout == Layout::kStridedRows) view_ = view_.columns(0, width);
-  if (layout == Layout::kStridedRows && shape.rank() == 3) view_ = view_.reshaped(shape);
-  if (layout == Layout::kStridedInner) view_ = view_.columns(0, shape[last]);
+  return wide;
 }
 
 TestTensor TestTensor::normal(Random& random, const Shape& shape, double scale, Layout layout) {
@@ -96,13 +128,13 @@ TestTensor TestTensor::normal(Random& random, const Shape& shape, double scale, 
   return tensor;
 }
 
-TestTensor TestTensor::of(const std::vector<int32_t>& values) {
+TestTensor TestTensor::of_ints(const std::vector<int32_t>& values) {
   TestTensor tensor(DType::kI32, Shape{static_cast<int64_t>(values.size())});
   for (size_t i = 0; i < values.size(); ++i) tensor.set(static_cast<int64_t>(i), values[i]);
   return tensor;
 }
 
-TestTensor TestTensor::of(const std::vector<float>& values) {
+TestTensor TestTensor::of_floats(const std::vector<float>& values) {
   TestTensor tensor(DType::kF32, Shape{static_cast<int64_t>(values.size())});
   for (size_t i = 0; i < values.size(); ++i) {
     tensor.set(static_cast<int64_t>(i), static_cast<double>(values[i]));
@@ -184,9 +216,9 @@ TestBatch::TestBatch(std::vector<SequenceRows> sequences,
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const SequenceRows& sequence = sequences_[s];
     for (size_t i = 0; s < pages.size() && i < pages[s].size(); ++i) {
-      page_table_.set(static_cast<int64_t>(s) * page_table_.view().extent(1) +
-                          static_cast<int64_t>(i),
-                      pages[s][i]);
+      page_table_.set(
+          static_cast<int64_t>(s) * page_table_.view().extent(1) + static_cast<int64_t>(i),
+          pages[s][i]);
     }
     for (int32_t i = 0; i < sequence.rows; ++i) {
       const int32_t position = sequence.position + i;

@@ -40,10 +40,13 @@ class TestTensor {
  public:
   // All elements poisoned.
   TestTensor(DType dtype, const Shape& shape, Layout layout = Layout::kContiguous);
+  TestTensor(const TestTensor& other);
+  TestTensor(TestTensor&& other) = default;
+  TestTensor& operator=(TestTensor other);
   static TestTensor normal(Random& random, const Shape& shape, double scale = 1,
                            Layout layout = Layout::kContiguous);
-  static TestTensor of(const std::vector<int32_t>& values);
-  static TestTensor of(const std::vector<float>& values);
+  static TestTensor of_ints(const std::vector<int32_t>& values);
+  static TestTensor of_floats(const std::vector<float>& values);
 
   const TensorView& view() const { return view_; }
   // Element number `index` in row-major order; float types are widened.
@@ -58,15 +61,17 @@ class TestTensor {
 
  private:
   size_t byte_offset(int64_t index) const;
+  TensorView view_of_storage(DType dtype, const Shape& shape) const;
 
+  Layout layout_;
   std::vector<uint8_t> storage_;
-  TensorView view_;
+  TensorView view_;  // into storage_
 };
 
 double element(const TensorView& view, int64_t index);
 
-// The bookkeeping of a step. Rows are laid out in the order of `sequences` (row_begin is filled in);
-// kv slots follow from the page tables when there are any.
+// The bookkeeping of a step. Rows are laid out in the order of `sequences` (row_begin is filled
+// in); kv slots follow from the page tables when there are any.
 class TestBatch {
  public:
   explicit TestBatch(std::vector<SequenceRows> sequences,

@@ -9,13 +9,13 @@ namespace {
 
 std::vector<double> accept(const std::vector<int32_t>& blocks, const std::vector<int32_t>& ids,
                            const std::vector<int32_t>& chosen) {
-  const TestTensor block_rows = TestTensor::of(blocks);
-  const TestTensor id_tensor = TestTensor::of(ids);
-  const TestTensor chosen_tensor = TestTensor::of(chosen);
+  const TestTensor block_rows = TestTensor::of_ints(blocks);
+  const TestTensor id_tensor = TestTensor::of_ints(ids);
+  const TestTensor chosen_tensor = TestTensor::of_ints(chosen);
   const auto count = static_cast<int64_t>(blocks.size() / 2);
   const TestTensor accepted(DType::kI32, Shape{count});
-  run(AcceptDrafts{accepted.view(), block_rows.view().reshaped(Shape{count, 2}),
-                   id_tensor.view(), chosen_tensor.view()});
+  run(AcceptDrafts{accepted.view(), block_rows.view().reshaped(Shape{count, 2}), id_tensor.view(),
+                   chosen_tensor.view()});
   EXPECT_TRUE(accepted.guards_intact());
   return accepted.values();
 }
@@ -23,9 +23,9 @@ std::vector<double> accept(const std::vector<int32_t>& blocks, const std::vector
 using Counts = std::vector<double>;
 
 TEST(AcceptDrafts, CountsLeadingAgreement) {
-  EXPECT_EQ(accept({0, 1}, {5}, {7}), Counts{0});                       // plain decode
-  EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {7, 8, 9, 1}), Counts{3});     // everything
-  EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {6, 8, 9, 1}), Counts{0});     // agrees later only
+  EXPECT_EQ(accept({0, 1}, {5}, {7}), Counts{0});                    // plain decode
+  EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {7, 8, 9, 1}), Counts{3});  // everything
+  EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {6, 8, 9, 1}), Counts{0});  // agrees later only
   EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {7, 8, 3, 1}), Counts{2});
 }
 
