@@ -16,7 +16,8 @@ def families(tree):
 
 def op_names(tree):
     """The alternatives of `using Op = std::variant<...>` in ops.h."""
-    match = re.search(r"using Op\s*=\s*std::variant<([^;]*)>\s*;", tree.texts.get("src/ops/ops.h", ""))
+    text = tree.texts.get("src/ops/ops.h", "")
+    match = re.search(r"using Op\s*=\s*std::variant<([^;]*)>\s*;", text)
     return [name.strip() for name in match[1].split(",")] if match else []
 
 

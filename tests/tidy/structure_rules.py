@@ -40,6 +40,8 @@ CONDITIONALS = {
     "src/base/thread_pool.cc": 2,  # the pause instruction of x86-64 and aarch64
 }
 
+CONDITION = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b", re.MULTILINE)
+
 MAX_TREE_BYTES = 48 << 20
 MAX_TEST_TENSOR_BYTES = 8 << 20
 TENSORS = ("*.safetensors", "*.npy", "*.npz", "*.bin", "*.pt")
@@ -108,7 +110,8 @@ def _in_build(tree, path):
 
 def cmake_options(tree):
     """The options are exactly GALLOP_CUDA, GALLOP_SANITIZE and GALLOP_FUZZ."""
-    pattern = re.compile(r"^\s*(?:option\s*\(\s*(\w+)|set\s*\(\s*(\w+)[^)]*\bCACHE\b)", re.MULTILINE)
+    pattern = re.compile(r"^\s*(?:option\s*\(\s*(\w+)|set\s*\(\s*(\w+)[^)]*\bCACHE\b)",
+                         re.MULTILINE)
     found = {match[1] or match[2] for path in tree.files("*CMakeLists.txt", "*.cmake")
              for match in pattern.finditer(tree.texts[path])}
     return [f"CMake option {name}: expected exactly {sorted(OPTIONS)}" for name in found ^ OPTIONS]
@@ -130,7 +133,7 @@ def conditionals(tree):
     """#if is for instruction sets; the number in each file may shrink, never grow."""
     found = []
     for path in tree.cpp():
-        count = len(re.findall(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b", tree.texts[path], re.MULTILINE))
+        count = len(CONDITION.findall(tree.texts[path]))
         allowed = CONDITIONALS.get(path, 0)
         if count > allowed:
             found.append(f"{path}: {count} preprocessor conditions, at most {allowed}")

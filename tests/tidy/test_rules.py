@@ -17,7 +17,7 @@ OPTIONS = "option(GALLOP_CUDA)\noption(GALLOP_FUZZ)\nset(GALLOP_SANITIZE \"\" CA
 # rule, a tree that breaks it, a word of the message, a tree that does not
 CASES = [
     (text_rules.columns, {"src/a.cc": "x" * 101}, "101", {"src/a.cc": "x" * 100}),
-    (text_rules.columns, {"tools/a.py": "x" * 101}, "101", {"a.md": "x" * 101}),
+    (text_rules.columns, {"tools/a.py": "x" * 101}, "101", {"tools/a": "x" * 101}),
     (text_rules.blanks, {"src/a.cc": "\tint x;\n"}, "tab", {"Makefile": "a:\n\tb\n"}),
     (text_rules.blanks, {"src/a.cc": "int x; \n"}, "blank", {"src/a.cc": "int x;\n"}),
     (text_rules.blanks, {"src/a.cc": "int x;"}, "newline", {"src/a.cc": ""}),

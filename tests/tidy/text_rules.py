@@ -50,8 +50,8 @@ def _ours(tree, *endings):
 
 
 def columns(tree):
-    """At most 100 characters in a line of C++, CUDA, Python and scripts."""
-    paths = tree.cpp() + tree.python() + tree.files("tools/*", ".ci/*")
+    """At most 100 characters in a line of C++, CUDA and Python."""
+    paths = tree.cpp() + tree.python()
     return [f"{path}:{number}: {len(line)} columns, at most {MAX_COLUMNS}"
             for path in dict.fromkeys(paths) for number, line in tree.lines(path)
             if len(line) > MAX_COLUMNS]
@@ -129,8 +129,8 @@ def _is_python_statement(line):
         body = ast.parse(line[2:].strip()).body
     except (SyntaxError, ValueError):
         return False
-    return len(body) == 1 and isinstance(body[0], (ast.Assign, ast.AugAssign, ast.Import, ast.Return)
-                                         ) or bool(body) and _is_call(body[0])
+    statements = (ast.Assign, ast.AugAssign, ast.Import, ast.Return)
+    return len(body) == 1 and (isinstance(body[0], statements) or _is_call(body[0]))
 
 
 def _is_call(node):
