@@ -90,8 +90,13 @@ def without_address_randomisation():
     return prefix if probe.returncode == 0 else []
 
 
+def python_folders():
+    """Folders of Python tests; each is named to pytest, which then reads its conftest first."""
+    return sorted({path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")})
+
+
 def tier_test():
-    return [ctest("release"), pytest("all", "tests")]
+    return [ctest("release"), pytest("all", *(f"tests/{name}" for name in python_folders()))]
 
 
 def tier_sanitize():
@@ -120,8 +125,7 @@ def fuzz_part():
 def full_parts():
     """Name and action of each part; one part per folder of Python tests."""
     parts = {"unit": lambda: ctest("release")}
-    for folder in sorted(path.parent for path in (ROOT / "tests").glob("*/test_*.py")):
-        name = folder.name
+    for name in python_folders():
         parts[name] = lambda name=name: pytest(f"full-{name}", "--full", f"tests/{name}")
     parts["sanitize"] = lambda: total(tier_sanitize())
     parts["fuzz"] = fuzz_part
