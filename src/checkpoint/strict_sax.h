@@ -24,7 +24,7 @@ class StrictSax : public nlohmann::json_sax<nlohmann::json> {
   bool string(string_t&) override { return unexpected("a string"); }
   bool binary(binary_t&) override { return unexpected("binary data"); }
   bool start_object(std::size_t) override { return unexpected("an object"); }
-  bool start_array(std::size_t) override { return unexpected("an array"); }
+  bool start_array(std::size_t) override { return unexpected("a list"); }
   bool end_array() override { return true; }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override;
