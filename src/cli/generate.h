@@ -1,0 +1,13 @@
+// `gallop generate`: one request or a batch, without a server.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace gallop::cli {
+
+// Registers the command; when it is chosen, `action` runs it and returns the exit code.
+void add_generate_command(CLI::App& app, std::function<int()>& action);
+
+}  // namespace gallop::cli

@@ -1,0 +1,160 @@
+#include "cli/render.h"
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "text/chat_template.h"
+
+namespace gallop::cli {
+namespace {
+
+struct RenderOptions {
+  std::string model;
+  std::string messages;
+  std::string tools;
+  std::string kwargs;
+  std::string batch;
+};
+
+Result<void> check_shapes(const text::ChatInput& input) {
+  if (!input.messages.is_array()) {
+    return Error{fmt::format("messages must be a list, found {}", input.messages.type_name())};
+  }
+  if (!input.tools.is_null() && !input.tools.is_array()) {
+    return Error{fmt::format("tools must be a list, found {}", input.tools.type_name())};
+  }
+  if (!input.kwargs.is_object()) {
+    return Error{
+        fmt::format("the template's kwargs must be an object, found {}", input.kwargs.type_name())};
+  }
+  return {};
+}
+
+// A list of messages, or an object {messages, tools, <kwargs_key>}.
+Result<text::ChatInput> to_input(Json value, const char* kwargs_key) {
+  text::ChatInput input;
+  if (value.is_array()) {
+    input.messages = std::move(value);
+    return input;
+  }
+  if (!value.is_object()) {
+    return Error{
+        fmt::format("expected a list of messages or an object, found {}", value.type_name())};
+  }
+  if (!value.contains("messages")) return Error{"the object has no 'messages'"};
+  input.messages = std::move(value["messages"]);
+  if (value.contains("tools")) input.tools = std::move(value["tools"]);
+  if (value.contains(kwargs_key) && !value[kwargs_key].is_null()) {
+    input.kwargs = std::move(value[kwargs_key]);
+  }
+  RETURN_IF_ERROR(check_shapes(input));
+  return input;
+}
+
+Result<text::ChatInput> load_input(const RenderOptions& options) {
+  ASSIGN_OR_RETURN(Json value, load_json_file(options.messages));
+  Result<text::ChatInput> read = to_input(std::move(value), "chat_template_kwargs");
+  if (!read.ok()) return Error{options.messages + ": " + read.error().message};
+  text::ChatInput input = std::move(read).value();
+  if (!options.tools.empty()) {
+    ASSIGN_OR_RETURN(input.tools, load_json_file(options.tools));
+  }
+  if (!options.kwargs.empty()) {
+    Result<Json> kwargs = parse_json(options.kwargs);
+    if (!kwargs.ok()) return Error{"--kwargs: " + kwargs.error().message};
+    if (!kwargs->is_object()) return Error{"--kwargs must be a JSON object"};
+    input.kwargs.update(*kwargs);
+  }
+  RETURN_IF_ERROR(check_shapes(input));
+  return input;
+}
+
+Result<std::string> render_line(const text::ChatTemplate& chat_template, const std::string& line) {
+  ASSIGN_OR_RETURN(Json value, parse_json(line));
+  if (!value.is_object()) return Error{"expected an object {messages, tools, kwargs}"};
+  ASSIGN_OR_RETURN(const text::ChatInput input, to_input(std::move(value), "kwargs"));
+  return chat_template.render(input);
+}
+
+// One {"prompt"} or {"error"} per line of the file; 1 when there was an error.
+int render_batch(const text::ChatTemplate& chat_template, const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    log_error(fmt::format("{}: can not be read", path));
+    return 1;
+  }
+  int exit_code = 0;
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const Result<std::string> prompt = render_line(chat_template, line);
+    Json out = Json::object();
+    if (prompt.ok()) {
+      out["prompt"] = *prompt;
+    } else {
+      out["error"] = prompt.error().message;
+      exit_code = 1;
+    }
+    std::cout << dump_json(out) << '\n';
+  }
+  std::cout.flush();
+  if (file.bad() || !std::cout) {
+    log_error(fmt::format("{}: reading it or writing the prompts failed", path));
+    return 1;
+  }
+  return exit_code;
+}
+
+int fail(const Error& error) {
+  log_error(error.message);
+  return 1;
+}
+
+int run_render(const RenderOptions& options) {
+  const Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(options.model);
+  if (!chat_template.ok()) return fail(chat_template.error());
+  if (!options.batch.empty()) return render_batch(*chat_template, options.batch);
+  const Result<text::ChatInput> input = load_input(options);
+  if (!input.ok()) return fail(input.error());
+  const Result<std::string> prompt = chat_template->render(*input);
+  if (!prompt.ok()) return fail(prompt.error());
+  std::cout << *prompt << std::flush;
+  return std::cout ? 0 : fail(Error{"the prompt could not be written"});
+}
+
+}  // namespace
+
+void add_render_command(CLI::App& app, std::function<int()>& action) {
+  CLI::App* const command =
+      app.add_subcommand("render", "print the prompt that the model's chat template makes");
+  const auto options = std::make_shared<RenderOptions>();
+  command->add_option("--model", options->model, "directory with the chat template")->required();
+  CLI::Option* const messages = command->add_option(
+      "--messages", options->messages,
+      "JSON file: a list of messages, or an object {messages, tools, chat_template_kwargs}");
+  CLI::Option* const tools =
+      command->add_option("--tools", options->tools, "JSON file: a list of tools");
+  CLI::Option* const kwargs =
+      command->add_option("--kwargs", options->kwargs,
+                          "JSON object: further variables, e.g. '{\"enable_thinking\": false}'");
+  CLI::Option* const batch = command->add_option("--batch", options->batch,
+                                                 "JSONL file: one {messages, tools, kwargs} per "
+                                                 "line; prints one {prompt} or {error} per line");
+  batch->excludes(messages)->excludes(tools)->excludes(kwargs);
+  command->callback([options, command, &action] {
+    if (options->messages.empty() == options->batch.empty()) {
+      throw CLI::ValidationError(command->get_name(), "one of --messages and --batch is needed");
+    }
+    action = [options] { return run_render(*options); };
+  });
+}
+
+}  // namespace gallop::cli
