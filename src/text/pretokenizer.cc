@@ -282,9 +282,16 @@ size_t match_end(const SplitPattern& pattern, std::string_view text, size_t begi
 
 const char32_t* byte_characters() { return alphabet().characters.data(); }
 
-std::optional<uint8_t> byte_of_character(char32_t code) {
-  if (code >= alphabet().bytes.size() || alphabet().bytes[code] < 0) return std::nullopt;
-  return static_cast<uint8_t>(alphabet().bytes[code]);
+std::optional<std::string> bytes_of_characters(std::string_view text) {
+  std::string bytes;
+  for (size_t position = 0; position < text.size();) {
+    const Character character = character_at(text, position);
+    const auto& known = alphabet().bytes;
+    if (character.code >= known.size() || known[character.code] < 0) return std::nullopt;
+    bytes.push_back(static_cast<char>(known[character.code]));
+    position += character.length;
+  }
+  return bytes;
 }
 
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps)
@@ -315,7 +322,8 @@ void PreTokenizer::split(std::string_view text, Pieces& pieces) const {
     }
     if (step.byte_level && &step != &steps_.back()) {
       change([](std::string_view piece, std::string& out) {
-        for (const char byte : piece) append_utf8(out, byte_characters()[static_cast<uint8_t>(byte)]);
+        for (const char byte : piece)
+          append_utf8(out, byte_characters()[static_cast<uint8_t>(byte)]);
       });
     }
   }

@@ -13,9 +13,9 @@ namespace gallop::text {
 
 // The parts in which the known regexes differ.
 struct SplitPattern {
-  bool gpt2 = false;                   // GPT-2's form: ` ?\p{L}+| ?\p{N}+|...`, contractions in lower case
-  bool marks_join_letters = false;     // [\p{L}\p{M}] where older patterns have \p{L}
-  size_t digits = 1;                   // at most so many \p{N} a piece
+  bool gpt2 = false;  // GPT-2's form: ` ?\p{L}+| ?\p{N}+|...`, contractions in lower case
+  bool marks_join_letters = false;  // [\p{L}\p{M}] where older patterns have \p{L}
+  size_t digits = 1;                // at most so many \p{N} a piece
 };
 
 // The scanner for a regex's source text; none when it is not a known one.
@@ -49,8 +49,8 @@ class PreTokenizer {
     std::string buffers[2];  // what the views point into where a step changed the text
   };
 
-  // Sets `pieces.views` to the pieces of `text` (valid UTF-8), none of them empty. The views live as
-  // long as both arguments stay unchanged.
+  // Sets `pieces.views` to the pieces of `text` (valid UTF-8), none of them empty. The views live
+  // as long as both arguments stay unchanged.
   void split(std::string_view text, Pieces& pieces) const;
 
  private:
@@ -61,7 +61,7 @@ class PreTokenizer {
 // The GPT-2 alphabet: the printable character that stands for each byte.
 const char32_t* byte_characters();
 
-// The byte for which a character stands; none for characters outside the alphabet.
-std::optional<uint8_t> byte_of_character(char32_t code);
+// The bytes that a text in that alphabet stands for; none when a character is outside of it.
+std::optional<std::string> bytes_of_characters(std::string_view text);
 
 }  // namespace gallop::text

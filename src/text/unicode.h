@@ -14,11 +14,11 @@ namespace gallop::text {
 // Bits of one code point. kNfcCheck: a text without such characters is in NFC already. kNfcInert:
 // normalisation leaves it alone, although newer Unicode versions would not.
 enum CharFlags : uint8_t {
-  kLetter = 1,    // \p{L}
-  kMark = 2,      // \p{M}
-  kNumber = 4,    // \p{N}
-  kSpace = 8,     // \s
-  kWord = 16,     // \w, as `single_word` added tokens see it
+  kLetter = 1,  // \p{L}
+  kMark = 2,    // \p{M}
+  kNumber = 4,  // \p{N}
+  kSpace = 8,   // \s
+  kWord = 16,   // \w, as `single_word` added tokens see it
   kNfcCheck = 32,
   kNfcInert = 64,
 };

@@ -20,8 +20,8 @@ int combining_class(utf8proc_int32_t code) { return utf8proc_get_property(code)-
 void decompose(CodePoints& out, char32_t code) {
   utf8proc_int32_t parts[32];  // a canonical decomposition has at most 4 characters
   int boundary_state = 0;
-  const utf8proc_ssize_t count = utf8proc_decompose_char(
-      static_cast<utf8proc_int32_t>(code), parts, 32, UTF8PROC_DECOMPOSE, &boundary_state);
+  const utf8proc_ssize_t count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code), parts,
+                                                         32, UTF8PROC_DECOMPOSE, &boundary_state);
   CHECK(count >= 0 && count <= 32);
   out.insert(out.end(), parts, parts + count);
 }
@@ -51,9 +51,9 @@ void append_nfc(std::string& out, std::string_view text, CodePoints& scratch) {
     position += character.length;
   }
   reorder(scratch);
-  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
-      scratch.data(), static_cast<utf8proc_ssize_t>(scratch.size()),
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const utf8proc_ssize_t count =
+      utf8proc_normalize_utf32(scratch.data(), static_cast<utf8proc_ssize_t>(scratch.size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   CHECK(count >= 0);
   for (utf8proc_ssize_t i = 0; i < count; ++i) {
     append_utf8(out, static_cast<char32_t>(scratch[static_cast<size_t>(i)]));

@@ -1,6 +1,6 @@
-// Normalisation form C as the PyPI package `tokenizers` computes it: Unicode 9 data; characters that
-// came later are left alone. utf8proc supplies decompositions and compositions; the reordering is
-// ours because utf8proc's is quadratic in the number of marks on one letter.
+// Normalisation form C as the PyPI package `tokenizers` computes it: Unicode 9 data; characters
+// that came later are left alone. utf8proc supplies decompositions and compositions; the reordering
+// is ours because utf8proc's is quadratic in the number of marks on one letter.
 #pragma once
 
 #include <string>
