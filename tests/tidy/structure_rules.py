@@ -159,6 +159,19 @@ def document_paths(tree):
     return found
 
 
+def documents_in_comments(tree):
+    """A document that code or a script refers to is in the tree."""
+    found = []
+    for path in tree.cpp() + tree.python() + tree.files("*CMakeLists.txt", "*.cmake"):
+        if path.startswith("tests/tidy/"):
+            continue
+        names = re.findall(r"\b[A-Z_]+\.md\b", tree.texts[path])
+        names += re.findall(r"\b(?:CONTRACTS|DESIGN)\b", tree.texts[path])
+        found += [f"{path}: refers to {name}, which does not exist" for name in sorted(set(names))
+                  if not _exists(tree, path, name)]
+    return found
+
+
 def _expand(name):
     """a.{h,cc} > a.h, a.cc"""
     match = re.search(r"\{([^}]*)\}", name)
