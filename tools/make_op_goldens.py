@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/golden/ops/ops.safetensors: what PyTorch and transformers make of small op inputs.
 
-    python3 -m venv /tmp/goldens && /tmp/goldens/bin/pip install torch transformers numpy safetensors
+    python3 -m venv /tmp/goldens
+    /tmp/goldens/bin/pip install torch transformers numpy safetensors
     /tmp/goldens/bin/python tools/make_op_goldens.py
 
 Everything is float32 on the CPU. Each case holds its inputs and `out`; tests/ops_golden_test.cc
@@ -105,7 +106,7 @@ def convolution():
 
 
 def delta_rule(name, k_heads, v_heads, dim, tokens, keep_state):
-    """GDN by transformers' recurrent and chunked rules; the gates as Qwen3_5GatedDeltaNet has them."""
+    """GDN by transformers' recurrent and chunked rules; gates as in Qwen3_5GatedDeltaNet."""
     query, key = torch.randn(2, 1, tokens, k_heads, dim)
     value = torch.randn(1, tokens, v_heads, dim)
     a, b = torch.randn(2, 1, tokens, v_heads) * 2
