@@ -19,9 +19,12 @@ using V = hn::Vec<D>;
 constexpr int kWidth = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kVectors = kLanes / kWidth;
 
-// Accumulators that fit the register file: rows x columns x kVectors, with room for operands.
-constexpr int kTileRows = kWidth == 16 ? 4 : 2;
-constexpr int kTileColumns = kWidth == 16 ? 4 : 2;
+// Register tiles: rows x columns x kVectors accumulators, with room for operands. Sixteen registers
+// hold 6 x 1 tiles of two vectors, where a widened weight serves six rows; a single row takes
+// several columns, so that its chains hide the latency of the multiply-add.
+constexpr int kTileRows = kWidth == 16 ? 4 : 6;
+constexpr int kTileColumns = kWidth == 16 ? 4 : 1;
+constexpr int kColumnBlock = 4;
 
 HWY_INLINE V load(const float* from) { return hn::LoadU(D(), from); }
 
@@ -82,14 +85,19 @@ HWY_INLINE void linear_tile(const float* x, int64_t x_stride, const W* weight, i
   }
 }
 
+// All rows of `COLUMNS` columns: whole row tiles, then the rows that are left one by one.
 template <int COLUMNS, class W>
 HWY_INLINE void linear_columns(const LinearBlock& block, int64_t column) {
+  constexpr int kStep = COLUMNS < kTileColumns ? COLUMNS : kTileColumns;
   const W* weight = static_cast<const W*>(block.weight) + column * block.k;
   float* out = block.out + column;
   int64_t row = 0;
   for (; row + kTileRows <= block.rows; row += kTileRows) {
-    linear_tile<kTileRows, COLUMNS>(block.x + row * block.x_stride, block.x_stride, weight, block.k,
-                                    out + row * block.out_stride, block.out_stride);
+    for (int c = 0; c < COLUMNS; c += kStep) {
+      linear_tile<kTileRows, kStep>(block.x + row * block.x_stride, block.x_stride,
+                                    weight + c * block.k, block.k,
+                                    out + row * block.out_stride + c, block.out_stride);
+    }
   }
   for (; row < block.rows; ++row) {
     linear_tile<1, COLUMNS>(block.x + row * block.x_stride, block.x_stride, weight, block.k,
@@ -100,8 +108,8 @@ HWY_INLINE void linear_columns(const LinearBlock& block, int64_t column) {
 template <class W>
 void linear_typed(const LinearBlock& block) {
   int64_t column = 0;
-  for (; column + kTileColumns <= block.columns; column += kTileColumns) {
-    linear_columns<kTileColumns, W>(block, column);
+  for (; column + kColumnBlock <= block.columns; column += kColumnBlock) {
+    linear_columns<kColumnBlock, W>(block, column);
   }
   for (; column < block.columns; ++column) linear_columns<1, W>(block, column);
 }
