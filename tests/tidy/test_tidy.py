@@ -21,6 +21,7 @@ RULES = [
     structure_rules.include_direction,
     structure_rules.include_cycles,
     structure_rules.orphans,
+    structure_rules.generated_files,
     structure_rules.cmake_options,
     structure_rules.environment_names,
     structure_rules.conditionals,
