@@ -1,0 +1,101 @@
+"""The tokens of a request depend on nothing that runs beside it: speculation on or off and how many
+drafts, alone or in a batch, prefill chunks, threads; greedy and seeded sampling.
+
+Sampled tier: 20 prompts in 12 cells each; full: 20 prompts in every cell, 180 more in 12 each.
+"""
+
+import itertools
+import json
+import random
+
+import pytest
+
+from conftest import run_batch
+
+FACTORS = {"spec": ["off", 4, 8, 15], "seqs": [1, 8], "chunk": [1, 7, 64, 100], "threads": [1, 2],
+           "sampled": [False, True]}
+CELLS = [dict(zip(FACTORS, values)) for values in itertools.product(*FACTORS.values())]
+CELLS_PER_PROMPT = 12
+
+
+def line(prompt, cell, max_tokens):
+    sampling = {"temperature": 0.8, "seed": 1234} if cell["sampled"] else {"temperature": 0}
+    return {"tokens": prompt, "max_tokens": max_tokens, "spec_tokens": cell["spec"], **sampling}
+
+
+def all_pairs_covered(cells):
+    """Every pair of values of two factors stands in some cell."""
+    for first, second in itertools.combinations(FACTORS, 2):
+        wanted = set(itertools.product(FACTORS[first], FACTORS[second]))
+        if wanted - {(cell[first], cell[second]) for cell in cells}:
+            return False
+    return True
+
+
+def plan(prompts, whole, seed):
+    """(prompt index, cell): the first `whole` prompts in every cell, the others in 12 each."""
+    source = random.Random(seed)
+    tasks = []
+    for index in range(len(prompts)):
+        cells = CELLS if index < whole else source.sample(CELLS, CELLS_PER_PROMPT)
+        tasks += [(index, cell) for cell in cells]
+    assert all_pairs_covered([cell for _, cell in tasks])
+    source.shuffle(tasks)  # the batches mix everything
+    return tasks
+
+
+def count_differences(gallop, directories, prompts, tasks, max_tokens, tmp_path):
+    """Runs every task, one process for each way to run; returns the tasks that differ from plain
+    decoding alone."""
+    expected = {}
+    base = [(index, sampled) for index in range(len(prompts)) for sampled in (False, True)]
+    lines = [line(prompts[i], {"spec": "off", "sampled": s}, max_tokens) for i, s in base]
+    for key, answer in zip(base, run_batch(gallop, directories, lines, tmp_path, seqs=1)):
+        expected[key] = answer["tokens"]
+    differences = []
+    process = lambda task: tuple(task[1][name] for name in ("seqs", "chunk", "threads"))
+    for (seqs, chunk, threads), group in itertools.groupby(sorted(tasks, key=process), process):
+        group = list(group)
+        answers = run_batch(gallop, directories,
+                            [line(prompts[i], cell, max_tokens) for i, cell in group], tmp_path,
+                            seqs=seqs, chunk=chunk, threads=threads)
+        differences += [(i, cell) for (i, cell), answer in zip(group, answers)
+                        if answer["tokens"] != expected[(i, cell["sampled"])]]
+    return differences
+
+
+def test_foal(gallop, foal_directories, reference, full, tmp_path):
+    hard = [item["prompt_ids"] for item in reference["greedy-hard"]["items"]]
+    easy = [item["prompt_ids"] for item in reference["greedy"]["items"]]
+    source = random.Random(5)
+    if full:
+        prompts = source.sample(hard, 10) + source.sample(easy, 10)
+        rest = [p for p in hard + easy if p not in prompts]
+        prompts += source.sample(rest, 180)
+    else:
+        prompts = source.sample(hard, 10) + source.sample(easy, 10)
+    tasks = plan(prompts, 20 if full else 0, seed=6)
+    differences = count_differences(gallop, foal_directories, prompts, tasks, 48, tmp_path)
+    print(f"{len(prompts)} prompts, {len(tasks)} runs, {len(differences)} differences")
+    assert differences == []
+
+
+@pytest.mark.parametrize("name, drafts", [("text-small", ["off", 4, 7]), ("text-odd", ["off", 2, 4])])
+def test_random_models(gallop, root, tmp_path, name, drafts):
+    """Random drafters accept next to nothing, so every step rolls back; blocks up to the drafter's."""
+    directory = root / "tests" / "golden" / name
+    golden = json.loads((directory / "golden.json").read_text())
+    prompts = [case["ids"] for case in golden["cases"]] + [golden["spec"]["ids"]]
+    directories = {"target": directory / "model", "drafter": directory / "drafter"}
+    expected = [case["greedy"] for case in golden["cases"]]
+    for seqs, chunk, threads in itertools.product((1, 8), (1, 7, 64, 100), (1, 2)):
+        lines = [{"tokens": prompt, "max_tokens": 40, "temperature": 0, "ignore_eos": True,
+                  "spec_tokens": spec} for spec in drafts for prompt in prompts]
+        answers = run_batch(gallop, directories, lines, tmp_path, seqs=seqs, chunk=chunk,
+                            threads=threads)
+        for i, answer in enumerate(answers):
+            case = i % len(prompts)
+            if case < len(expected):
+                assert answer["tokens"] == expected[case], (case, lines[i]["spec_tokens"])
+            else:
+                assert answer["tokens"] == golden["spec"]["spec_tokens"][:40]
