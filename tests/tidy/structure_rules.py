@@ -171,6 +171,19 @@ def document_paths(tree):
     return found
 
 
+def documented_names(tree):
+    """Each `Class::member` in a document is one: a file under src has both."""
+    code = [tree.texts[path] for path in tree.files("src/*.h", "src/*.cc")]
+    found = []
+    for document in tree.files("*.md"):
+        for name, member in re.findall(r"`(\w+)::(\w+)`", tree.texts[document]):
+            owner = re.compile(rf"\b(class|struct) {name}\b")
+            word = re.compile(rf"\b{member}\b")
+            if not any(owner.search(text) and word.search(text) for text in code):
+                found.append(f"{document}: {name}::{member} is not in src")
+    return found
+
+
 def documents_in_comments(tree):
     """A document that code or a script refers to is in the tree."""
     found = []

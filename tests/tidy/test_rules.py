@@ -90,6 +90,8 @@ CASES = [
      {"a.md": "see `src/a.{h,cc}`, `src/*.cc`, `src/`", "src/a.cc": "", "src/a.h": ""}),
     (structure_rules.document_paths, {"docs/a.md": "[b](b.md)"}, "b.md",
      {"docs/a.md": "[b](b.md#x) [c](../c.md) [d](https://e.org)", "docs/b.md": "", "c.md": ""}),
+    (structure_rules.documented_names, {"a.md": "`A::b`", "src/a.h": "class A { int c; };"}, "A::b",
+     {"a.md": "`A::b`", "src/a.h": "class A { int b; };"}),
     (structure_rules.documents_in_comments, {"src/a.cc": "// DESIGN.md, 2\n"}, "DESIGN.md",
      {"src/a.cc": "// ARCHITECTURE.md, Threads\n", "ARCHITECTURE.md": ""}),
     (ops_rules.op_folders, {**FAMILY, "src/ops/rope/rope.h": ""}, "rope_test.cc", FAMILY),

@@ -26,6 +26,7 @@ RULES = [
     structure_rules.environment_names,
     structure_rules.conditionals,
     structure_rules.document_paths,
+    structure_rules.documented_names,
     structure_rules.documents_in_comments,
     structure_rules.sizes,
     ops_rules.op_folders,
