@@ -61,13 +61,14 @@ class Lexer {
     tokens_.push_back({kind, std::move(text), line_});
   }
 
-  // Text up to `begin`, where a tag with `sign` opens; what is stripped from it depends on the sign.
+  // Text up to `begin`, where a tag with `sign` opens; what is stripped from it depends on the
+  // sign.
   void emit_data(size_t begin, char sign, bool is_variable);
   void lex_comment(size_t begin);
   // False when the block at `begin` is no {% raw %}.
   bool lex_raw(size_t begin);
   void lex_tag(bool is_variable);
-  bool lex_tag_end(bool is_variable);
+  bool lex_tag_end(bool is_variable, bool emits = true);
   void lex_token();
   void lex_number();
   bool lex_radix_number();
@@ -205,21 +206,21 @@ bool Lexer::lex_raw(size_t begin) {
     if (!has(close, "%}") && !has(close, "-%}") && !has(close, "+%}")) continue;
     emit_data(open, end_sign, false);
     advance(close - at_);
-    lex_tag_end(false);
+    lex_tag_end(false, false);  // {% endraw %} leaves no token
     return true;
   }
   fail("a raw block is not closed by {% endraw %}");
 }
 
 // At `-}}`, `}}`, `-%}`, `+%}` or `%}`: consumes it and the white space it takes along.
-bool Lexer::lex_tag_end(bool is_variable) {
+bool Lexer::lex_tag_end(bool is_variable, bool emits) {
   const std::string_view close = is_variable ? "}}" : "%}";
   const char sign = peek();
   const bool minus = sign == '-' && std::string_view(source_).substr(at_ + 1).starts_with(close);
-  const bool plus = !is_variable && sign == '+' &&
-                    std::string_view(source_).substr(at_ + 1).starts_with(close);
+  const bool plus =
+      !is_variable && sign == '+' && std::string_view(source_).substr(at_ + 1).starts_with(close);
   if (!minus && !plus && !looking_at(close)) return false;
-  emit(is_variable ? TokenKind::kVariableEnd : TokenKind::kBlockEnd);
+  if (emits) emit(is_variable ? TokenKind::kVariableEnd : TokenKind::kBlockEnd);
   advance(minus || plus ? 3 : 2);
   if (minus) {
     skip_space();
@@ -273,7 +274,7 @@ bool Lexer::lex_radix_number() {
   for (;; ++length) {
     const char c = peek(length);
     if (c == '_') continue;
-    const int digit = is_digit(c) ? c - '0'
+    const int digit = is_digit(c)                              ? c - '0'
                       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
                                                                : 99;
     if (digit >= base) break;
@@ -347,7 +348,7 @@ char32_t Lexer::read_digits(size_t count, int base) {
   uint32_t value = 0;
   for (size_t i = 0; i < count; ++i) {
     const char c = peek();
-    const int digit = is_digit(c) ? c - '0'
+    const int digit = is_digit(c)                              ? c - '0'
                       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
                                                                : 99;
     if (digit >= base) fail(fmt::format("a string escape needs {} digits of base {}", count, base));

@@ -17,8 +17,8 @@ namespace gallop::text::jinja {
 
 struct Limits {
   int64_t time_ms = 3000;
-  int64_t work = INT64_MAX;             // units of tick(); for tests that must not depend on a clock
-  size_t text_bytes = 64u << 20;        // the output and each string on the way
+  int64_t work = INT64_MAX;       // units of tick(); for tests that must not depend on a clock
+  size_t text_bytes = 64u << 20;  // the output and each string on the way
   size_t live_bytes = size_t{1} << 30;  // all values that are alive
   int32_t eval_depth = 1500;            // nested evaluations, macro calls included
   int32_t value_depth = 200;            // lists within lists

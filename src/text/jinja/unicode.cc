@@ -20,8 +20,8 @@ void append_upper(std::string& out, char32_t code_point) {
     out += "SS";
     return;
   }
-  append_utf8(out, static_cast<char32_t>(
-                       utf8proc_toupper(static_cast<utf8proc_int32_t>(code_point))));
+  append_utf8(out,
+              static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(code_point))));
 }
 
 // Calls visit(code point, its bytes) for each character.
@@ -77,9 +77,9 @@ CodePoint decode_at(std::string_view text, size_t position) {
     return {(lead & 0x0fu) << 12 | (byte(1) & 0x3fu) << 6 | (byte(2) & 0x3fu), 3};
   }
   if ((lead & 0xf8u) == 0xf0u && continues(1) && continues(2) && continues(3)) {
-    return {(lead & 0x07u) << 18 | (byte(1) & 0x3fu) << 12 | (byte(2) & 0x3fu) << 6 |
-                (byte(3) & 0x3fu),
-            4};
+    return {
+        (lead & 0x07u) << 18 | (byte(1) & 0x3fu) << 12 | (byte(2) & 0x3fu) << 6 | (byte(3) & 0x3fu),
+        4};
   }
   return {0xfffd, 1};
 }
@@ -108,8 +108,8 @@ bool is_valid_utf8(std::string_view text) {
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   for (size_t at = 0; at < text.size();) {
     utf8proc_int32_t code_point = 0;
-    const utf8proc_ssize_t used = utf8proc_iterate(
-        bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code_point);
+    const utf8proc_ssize_t used =
+        utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code_point);
     if (used <= 0) return false;
     at += static_cast<size_t>(used);
   }
@@ -174,8 +174,7 @@ std::string_view strip_space(std::string_view text, Side side) {
 std::string_view strip_set(std::string_view text, std::string_view set, Side side) {
   std::u32string members;
   for_each(set, [&](char32_t c, std::string_view) { members.push_back(c); });
-  return strip_if(text, side,
-                  [&](char32_t c) { return members.find(c) != std::u32string::npos; });
+  return strip_if(text, side, [&](char32_t c) { return members.find(c) != std::u32string::npos; });
 }
 
 std::string to_upper(std::string_view text) {
@@ -194,8 +193,7 @@ std::string capitalize(std::string_view text) {
   std::string out;
   for_each(text, [&](char32_t c, std::string_view) {
     if (out.empty()) {
-      append_utf8(out, static_cast<char32_t>(
-                           utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
+      append_utf8(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
     } else {
       append_utf8(out, lower(c));
     }
@@ -223,8 +221,7 @@ std::string title_case(std::string_view text) {
     if (in_word) {
       append_utf8(out, lower(c));
     } else {
-      append_utf8(out, static_cast<char32_t>(
-                           utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
+      append_utf8(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
     }
     in_word = cased;
   });

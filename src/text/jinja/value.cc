@@ -83,8 +83,10 @@ const Value* DictObject::find_text(std::string_view text) const {
 }
 
 int64_t RangeObject::size() const {
-  if (step > 0) return start < stop ? (stop - start - 1) / step + 1 : 0;
-  return start > stop ? (start - stop - 1) / -step + 1 : 0;
+  const __int128 span =
+      step > 0 ? static_cast<__int128>(stop) - start : static_cast<__int128>(start) - stop;
+  const __int128 stride = step > 0 ? static_cast<__int128>(step) : -static_cast<__int128>(step);
+  return span > 0 ? static_cast<int64_t>((span - 1) / stride + 1) : 0;
 }
 
 Value* NamespaceObject::find(std::string_view name) {

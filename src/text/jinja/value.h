@@ -137,8 +137,8 @@ struct ListObject : Object {
 };
 
 struct DictObject : Object {
-  std::vector<std::pair<Value, Value>> entries;      // insertion order
-  std::unordered_map<std::string, size_t> index;     // hash_key > entry, for larger dicts
+  std::vector<std::pair<Value, Value>> entries;   // insertion order
+  std::unordered_map<std::string, size_t> index;  // hash_key > entry, for larger dicts
   int32_t depth = 1;
 
   // Null when absent. `key` is hash_key(...) of the wanted key.
@@ -166,8 +166,8 @@ struct NamespaceObject : Object {
 struct LoopObject : Object {
   std::shared_ptr<const ListObject> items;
   size_t index = 0;
-  int64_t level = 1;     // loop.depth
-  std::string changed;   // the last arguments of loop.changed(), as text
+  int64_t level = 1;    // loop.depth
+  std::string changed;  // the last arguments of loop.changed(), as text
   bool has_changed = false;
 };
 

@@ -1,0 +1,335 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "text/jinja/operators.h"
+#include "text/jinja/printing.h"
+#include "text/jinja/unicode.h"
+
+namespace gallop::text::jinja {
+namespace {
+
+[[noreturn]] void fail_undefined(const Runtime& runtime, const Value& value) {
+  runtime.fail(value.object() != nullptr ? value.as<UndefinedObject>().message
+                                         : "an undefined value is used");
+}
+
+std::string object_name(const Value& value) {
+  return value.is(Kind::kNone) ? "None" : fmt::format("{} object", type_name(value));
+}
+
+Value missing(Runtime& runtime, const Value& value, const Value& key) {
+  if (key.is_string()) {
+    return runtime.undefined(
+        fmt::format("'{}' has no attribute {}", object_name(value), to_repr(runtime, key)));
+  }
+  return runtime.undefined(
+      fmt::format("{} has no element {}", object_name(value), to_repr(runtime, key)));
+}
+
+Value missing(Runtime& runtime, const Value& value, const std::string& name) {
+  return runtime.undefined(fmt::format("'{}' has no attribute '{}'", object_name(value), name));
+}
+
+Value loop_attribute(Runtime& runtime, const LoopObject& loop, const std::string& name) {
+  const auto index = static_cast<int64_t>(loop.index);
+  const auto count = static_cast<int64_t>(loop.items->items.size());
+  if (name == "index") return Value::integer(index + 1);
+  if (name == "index0") return Value::integer(index);
+  if (name == "first") return Value::boolean(index == 0);
+  if (name == "last") return Value::boolean(index + 1 >= count);
+  if (name == "length") return Value::integer(count);
+  if (name == "revindex") return Value::integer(count - index);
+  if (name == "revindex0") return Value::integer(count - index - 1);
+  if (name == "depth") return Value::integer(loop.level);
+  if (name == "depth0") return Value::integer(loop.level - 1);
+  if (name == "previtem") {
+    if (index == 0) return runtime.undefined("there is no previous item");
+    return loop.items->items[loop.index - 1];
+  }
+  if (index + 1 >= count) return runtime.undefined("there is no next item");
+  return loop.items->items[loop.index + 1];
+}
+
+bool is_loop_attribute(const std::string& name) {
+  static constexpr std::string_view kNames[] = {"index",     "index0",   "first",   "last",
+                                                "length",    "depth",    "depth0",  "revindex",
+                                                "revindex0", "previtem", "nextitem"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+// What Python's getattr finds; false when there is no such attribute.
+bool find_attribute(Runtime& runtime, const Value& value, const std::string& name, Value& out) {
+  if (has_method(value, name)) {
+    auto method = std::make_shared<MethodObject>();
+    runtime.charge(*method, name.size());
+    method->self = value;
+    method->name = name;
+    out = Value(Kind::kMethod, std::move(method));
+    return true;
+  }
+  switch (value.kind()) {
+    case Kind::kLoop:
+      if (!is_loop_attribute(name)) return false;
+      out = loop_attribute(runtime, value.as<LoopObject>(), name);
+      return true;
+    case Kind::kNamespace: {
+      const Value* const found = value.as<NamespaceObject>().find(name);
+      if (found == nullptr) return false;
+      out = *found;
+      return true;
+    }
+    case Kind::kCycler: {
+      if (name != "current") return false;
+      const auto& cycler = value.as<CyclerObject>();
+      out = cycler.items[cycler.position];
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+// The element at a Python index (negative ones count from the end), or null.
+const Value* element(const std::vector<Value>& items, int64_t index) {
+  const auto count = static_cast<int64_t>(items.size());
+  if (index < 0) index += count;
+  return index >= 0 && index < count ? &items[static_cast<size_t>(index)] : nullptr;
+}
+
+bool string_element(Runtime& runtime, const Value& value, int64_t index, Value& out) {
+  const auto& object = value.as<StringObject>();
+  if (object.ascii) {
+    const auto count = static_cast<int64_t>(object.text.size());
+    if (index < 0) index += count;
+    if (index < 0 || index >= count) return false;
+    out = runtime.string(object.text.substr(static_cast<size_t>(index), 1), object.safe);
+    return true;
+  }
+  runtime.tick(object.text.size() / 4);
+  const auto characters = split_characters(object.text);
+  const auto count = static_cast<int64_t>(characters.size());
+  if (index < 0) index += count;
+  if (index < 0 || index >= count) return false;
+  out = runtime.string(std::string(characters[static_cast<size_t>(index)]), object.safe);
+  return true;
+}
+
+// What Python's value[key] finds; false for LookupError and TypeError.
+bool find_item(Runtime& runtime, const Value& value, const Value& key, Value& out) {
+  const Value* found = nullptr;
+  switch (value.kind()) {
+    case Kind::kDict: {
+      if (key.is_string()) {
+        found = value.as<DictObject>().find_text(key.text());
+      } else if (std::string hash; hash_key(key, hash)) {
+        found = value.as<DictObject>().find(hash);
+      }
+      break;
+    }
+    case Kind::kList:
+    case Kind::kTuple:
+      if (key.is_integral()) found = element(value.items(), key.as_int());
+      break;
+    case Kind::kString:
+      return key.is_integral() && string_element(runtime, value, key.as_int(), out);
+    case Kind::kRange: {
+      const auto& range = value.as<RangeObject>();
+      if (!key.is_integral()) return false;
+      const int64_t index = key.as_int() < 0 ? key.as_int() + range.size() : key.as_int();
+      if (index < 0 || index >= range.size()) return false;
+      out = Value::integer(range.start + index * range.step);
+      return true;
+    }
+    default:
+      return false;
+  }
+  if (found != nullptr) out = *found;
+  return found != nullptr;
+}
+
+struct SliceBounds {
+  int64_t begin = 0, end = 0, step = 1;
+};
+
+// Source: CPython 3.11, Objects/sliceobject.c, PySlice_Unpack and PySlice_AdjustIndices.
+SliceBounds resolve_slice(const Runtime& runtime, int64_t count, const Value* begin,
+                          const Value* end, const Value* step) {
+  const auto given = [&](const Value* bound) {
+    if (bound == nullptr || bound->is(Kind::kNone)) return false;
+    if (!bound->is_integral()) runtime.fail("slice indices must be integers or None");
+    return true;
+  };
+  SliceBounds bounds;
+  if (given(step)) bounds.step = step->as_int();
+  if (bounds.step == 0) runtime.fail("slice step can not be zero");
+  const bool forward = bounds.step > 0;
+  // Beyond these a step has the same effect and sums could overflow.
+  bounds.step = std::clamp(bounds.step, -(int64_t{1} << 40), int64_t{1} << 40);
+  const int64_t low = forward ? 0 : -1;
+  const int64_t high = forward ? count : count - 1;
+  const auto clamp = [&](int64_t index) {
+    if (index < 0) return std::max(index + count, low);
+    return std::min(index, high);
+  };
+  bounds.begin = given(begin) ? clamp(begin->as_int()) : forward ? low : high;
+  bounds.end = given(end) ? clamp(end->as_int()) : forward ? high : low;
+  return bounds;
+}
+
+template <typename Visitor>
+void visit_slice(const SliceBounds& bounds, Visitor visit) {
+  for (int64_t i = bounds.begin; bounds.step > 0 ? i < bounds.end : i > bounds.end;
+       i += bounds.step) {
+    visit(static_cast<size_t>(i));
+  }
+}
+
+Value slice_string(Runtime& runtime, const Value& value, const Value* begin, const Value* end,
+                   const Value* step) {
+  const std::string& text = value.text();
+  runtime.tick(1 + text.size() / 4);
+  std::string out;
+  if (value.as<StringObject>().ascii) {
+    const auto bounds = resolve_slice(runtime, static_cast<int64_t>(text.size()), begin, end, step);
+    visit_slice(bounds, [&](size_t i) { out.push_back(text[i]); });
+  } else {
+    const auto characters = split_characters(text);
+    const auto bounds =
+        resolve_slice(runtime, static_cast<int64_t>(characters.size()), begin, end, step);
+    visit_slice(bounds, [&](size_t i) { out += characters[i]; });
+  }
+  return runtime.string(std::move(out), value.is_safe());
+}
+
+}  // namespace
+
+Value attribute(Runtime& runtime, const Value& value, const std::string& name) {
+  if (value.is_undefined()) fail_undefined(runtime, value);
+  Value out;
+  if (find_attribute(runtime, value, name, out)) return out;
+  if (value.is(Kind::kDict)) {
+    const Value* const found = value.as<DictObject>().find_text(name);
+    if (found != nullptr) return *found;
+  }
+  return missing(runtime, value, name);
+}
+
+Value item(Runtime& runtime, const Value& value, const Value& key) {
+  if (value.is_undefined()) fail_undefined(runtime, value);
+  Value out;
+  if (find_item(runtime, value, key, out)) return out;
+  if (key.is_string() && find_attribute(runtime, value, key.text(), out)) return out;
+  return missing(runtime, value, key);
+}
+
+Value slice(Runtime& runtime, const Value& value, const Value* begin, const Value* end,
+            const Value* step) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      fail_undefined(runtime, value);
+    case Kind::kString:
+      return slice_string(runtime, value, begin, end, step);
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kRange: {
+      const auto source = iterate(runtime, value);
+      std::vector<Value> items;
+      const auto bounds =
+          resolve_slice(runtime, static_cast<int64_t>(source->items.size()), begin, end, step);
+      visit_slice(bounds, [&](size_t i) { items.push_back(source->items[i]); });
+      return value.is(Kind::kTuple) ? runtime.tuple(std::move(items))
+                                    : runtime.list(std::move(items));
+    }
+    default:
+      runtime.fail(fmt::format("a '{}' can not be sliced", type_name(value)));
+  }
+}
+
+int64_t length(Runtime& runtime, const Value& value) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      return 0;
+    case Kind::kString: {
+      const auto& object = value.as<StringObject>();
+      runtime.tick(1 + object.text.size() / 32);
+      return static_cast<int64_t>(object.ascii ? object.text.size()
+                                               : count_code_points(object.text));
+    }
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kView:
+      return static_cast<int64_t>(value.items().size());
+    case Kind::kDict:
+      return static_cast<int64_t>(value.as<DictObject>().entries.size());
+    case Kind::kRange:
+      return value.as<RangeObject>().size();
+    case Kind::kLoop:
+      return static_cast<int64_t>(value.as<LoopObject>().items->items.size());
+    default:
+      runtime.fail(fmt::format("object of type '{}' has no len()", type_name(value)));
+  }
+}
+
+bool is_iterable(const Value& value) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+    case Kind::kString:
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kView:
+    case Kind::kDict:
+    case Kind::kRange:
+    case Kind::kGenerator:
+    case Kind::kLoop:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::shared_ptr<const ListObject> iterate(Runtime& runtime, const Value& value) {
+  if (value.is_sequence() || value.is(Kind::kView)) {
+    return std::static_pointer_cast<const ListObject>(value.shared());
+  }
+  std::vector<Value> items;
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      break;
+    case Kind::kString:
+      for (const std::string_view character : split_characters(value.text())) {
+        items.push_back(runtime.string(std::string(character), value.is_safe()));
+      }
+      break;
+    case Kind::kDict:
+      for (const auto& entry : value.as<DictObject>().entries) items.push_back(entry.first);
+      break;
+    case Kind::kRange: {
+      const auto& range = value.as<RangeObject>();
+      runtime.tick(static_cast<size_t>(range.size()));
+      for (int64_t i = 0; i < range.size(); ++i) {
+        items.push_back(Value::integer(range.start + i * range.step));
+      }
+      break;
+    }
+    case Kind::kGenerator: {
+      auto& generator = value.as<GeneratorObject>();
+      if (!generator.used) items = generator.items;
+      generator.used = true;
+      break;
+    }
+    case Kind::kLoop: {  // what is left of it
+      const auto& loop = value.as<LoopObject>();
+      const auto next =
+          static_cast<std::ptrdiff_t>(std::min(loop.index + 1, loop.items->items.size()));
+      items.assign(loop.items->items.begin() + next, loop.items->items.end());
+      break;
+    }
+    default:
+      runtime.fail(fmt::format("'{}' object is not iterable", type_name(value)));
+  }
+  const Value list = runtime.list(std::move(items));
+  return std::static_pointer_cast<const ListObject>(list.shared());
+}
+
+}  // namespace gallop::text::jinja

@@ -1,0 +1,35 @@
+// Values as text: Python's str and repr, and json.dumps as transformers calls it for `tojson`.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "text/jinja/runtime.h"
+#include "text/jinja/value.h"
+
+namespace gallop::text::jinja {
+
+// Python's repr of a float: the shortest digits that give it back.
+std::string float_repr(double value);
+
+// Appends str(value); undefined is empty. Generators, macros and functions have no stable text in
+// Python either: they fail.
+void append_text(Runtime& runtime, std::string& out, const Value& value);
+std::string to_text(Runtime& runtime, const Value& value);
+std::string to_repr(Runtime& runtime, const Value& value);
+
+struct JsonStyle {
+  bool ensure_ascii = false;
+  bool sort_keys = false;
+  bool multiline = false;  // `indent` was given
+  std::string indent;      // per level
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+};
+std::string to_json(Runtime& runtime, const Value& value, const JsonStyle& style);
+
+// Python's `format % values` and str.format.
+Value format_percent(Runtime& runtime, const Value& format, const Value& values);
+Value format_braces(Runtime& runtime, const Value& format, const Arguments& arguments);
+
+}  // namespace gallop::text::jinja

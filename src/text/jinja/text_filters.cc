@@ -1,0 +1,367 @@
+// Filters on one text or number.
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "text/jinja/filters.h"
+#include "text/jinja/operators.h"
+#include "text/jinja/printing.h"
+#include "text/jinja/string_methods.h"
+#include "text/jinja/unicode.h"
+
+namespace gallop::text::jinja {
+namespace {
+
+using Optional = std::optional<Value>;
+
+// soft_str: strings stay as they are, everything else by str().
+Value as_string(Runtime& runtime, const Value& value) {
+  return value.is_string() ? value : runtime.string(to_text(runtime, value));
+}
+
+int64_t int_or(const Runtime& runtime, std::string_view what, const Optional& value,
+               int64_t absent) {
+  if (!value.has_value() || value->is(Kind::kNone)) return absent;
+  if (!value->is_integral()) {
+    runtime.fail(fmt::format("{} must be an integer, not {}", what, type_name(*value)));
+  }
+  return value->as_int();
+}
+
+bool flag(const Optional& value, bool absent) {
+  return value.has_value() ? value->truth() : absent;
+}
+
+Value map_method(Runtime& runtime, const Value& input, const char* method) {
+  return call_string_method(runtime, as_string(runtime, input), method, {});
+}
+
+Value filter_upper(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "upper", arguments, {});
+  return map_method(runtime, input, "upper");
+}
+
+Value filter_lower(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "lower", arguments, {});
+  return map_method(runtime, input, "lower");
+}
+
+Value filter_capitalize(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "capitalize", arguments, {});
+  return map_method(runtime, input, "capitalize");
+}
+
+// Words begin after white space and after - ( { [ <.
+Value filter_title(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "title", arguments, {});
+  const Value value = as_string(runtime, input);
+  std::string out;
+  bool begins = true;
+  for (const std::string_view character : split_characters(value.text())) {
+    const char32_t c = decode_at(character, 0).value;
+    const bool separates = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+    out += begins && !separates ? to_upper(character) : to_lower(character);
+    begins = separates;
+  }
+  return runtime.string(std::move(out), value.is_safe());
+}
+
+Value filter_trim(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "trim", arguments, {"chars"});
+  Arguments strip;
+  if (bound[0].has_value()) strip.positional.push_back(*bound[0]);
+  return call_string_method(runtime, as_string(runtime, input), "strip", strip);
+}
+
+Value filter_string(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "string", arguments, {});
+  return as_string(runtime, input);
+}
+
+Value filter_safe(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "safe", arguments, {});
+  if (input.is_safe()) return input;
+  return runtime.string(to_text(runtime, input), true);
+}
+
+Value filter_escape(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "escape", arguments, {});
+  if (input.is_safe()) return input;
+  return runtime.string(escape_html(to_text(runtime, input)), true);
+}
+
+Value filter_replace(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "replace", arguments, {"old", "new", "count"});
+  if (!bound[0].has_value() || !bound[1].has_value()) {
+    runtime.fail("replace needs what to replace and by what");
+  }
+  return replace_text(runtime, runtime.string(to_text(runtime, input)), to_text(runtime, *bound[0]),
+                      to_text(runtime, *bound[1]), int_or(runtime, "count", bound[2], -1));
+}
+
+Value filter_indent(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "indent", arguments, {"width", "first", "blank"});
+  std::string indention;
+  if (bound[0].has_value() && bound[0]->is_string()) {
+    indention = bound[0]->text();
+  } else {
+    const int64_t width = std::max<int64_t>(int_or(runtime, "width", bound[0], 4), 0);
+    runtime.reserve_text(static_cast<size_t>(width));
+    indention.assign(static_cast<size_t>(width), ' ');
+  }
+  const Value value = as_string(runtime, input);
+  const Value lines =
+      call_string_method(runtime, runtime.string(value.text() + "\n"), "splitlines", {});
+  std::string out;
+  if (flag(bound[1], false)) out = indention;
+  bool first = true;
+  for (const Value& line : lines.items()) {
+    runtime.reserve_text(out.size() + indention.size() + line.text().size());
+    if (!first) {
+      out += "\n";
+      if (flag(bound[2], false) || !line.text().empty()) out += indention;
+    }
+    first = false;
+    out += line.text();
+  }
+  return runtime.string(std::move(out), value.is_safe());
+}
+
+Value filter_truncate(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "truncate", arguments, {"length", "killwords", "end", "leeway"});
+  const Value value = as_string(runtime, input);
+  const int64_t limit = int_or(runtime, "length", bound[0], 255);
+  const Value end = bound[2].value_or(Value::constant_string("..."));
+  const int64_t leeway = int_or(runtime, "leeway", bound[3], 5);
+  const int64_t end_length = length(runtime, end);
+  if (limit < end_length) runtime.fail("truncate: the length is less than that of the end");
+  if (leeway < 0) runtime.fail("truncate: the leeway is negative");
+  if (length(runtime, value) <= limit + leeway) return value;
+  const Value stop = Value::integer(limit - end_length);
+  const Value cut = slice(runtime, value, nullptr, &stop, nullptr);
+  std::string text = cut.text();
+  if (!flag(bound[1], false)) text = text.substr(0, text.rfind(' '));
+  return runtime.string(text + end.text(), value.is_safe());
+}
+
+Value filter_wordcount(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "wordcount", arguments, {});
+  const std::string text = to_text(runtime, input);
+  int64_t words = 0;
+  bool in_word = false;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint point = decode_at(text, at);
+    const bool is_word =
+        is_letter(point.value) || is_decimal_digit(point.value) || point.value == '_';
+    if (is_word && !in_word) ++words;
+    in_word = is_word;
+    at += point.bytes;
+  }
+  return Value::integer(words);
+}
+
+Value filter_center(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "center", arguments, {"width"});
+  Arguments width;
+  width.positional.push_back(bound[0].value_or(Value::integer(80)));
+  return call_string_method(runtime, as_string(runtime, input), "center", width);
+}
+
+Value filter_format(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  if (!arguments.named.empty() && !arguments.positional.empty()) {
+    runtime.fail("format takes positional or named arguments, not both");
+  }
+  const Value format = as_string(runtime, input);
+  if (arguments.named.empty()) {
+    return format_percent(runtime, format, runtime.tuple(arguments.positional));
+  }
+  std::vector<std::pair<Value, Value>> entries;
+  for (const auto& [name, value] : arguments.named) {
+    entries.emplace_back(runtime.string(name), value);
+  }
+  return format_percent(runtime, format, runtime.dict(std::move(entries)));
+}
+
+void read_separators(const Runtime& runtime, const Value& value, JsonStyle& style) {
+  if (!value.is_sequence() || value.items().size() != 2 || !value.items()[0].is_string() ||
+      !value.items()[1].is_string()) {
+    runtime.fail("tojson: separators must be two strings");
+  }
+  style.item_separator = value.items()[0].text();
+  style.key_separator = value.items()[1].text();
+}
+
+// Source: transformers, utils/chat_template_utils.py, tojson: json.dumps with ensure_ascii off.
+Value filter_tojson(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound =
+      bind(runtime, "tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"});
+  JsonStyle style;
+  style.ensure_ascii = flag(bound[0], false);
+  style.sort_keys = flag(bound[3], false);
+  if (bound[1].has_value() && !bound[1]->is(Kind::kNone)) {
+    style.multiline = true;
+    style.item_separator = ",";
+    if (bound[1]->is_string()) {
+      style.indent = bound[1]->text();
+    } else {
+      const int64_t width = std::max<int64_t>(int_or(runtime, "indent", bound[1], 0), 0);
+      runtime.reserve_text(static_cast<size_t>(width));
+      style.indent.assign(static_cast<size_t>(width), ' ');
+    }
+  }
+  if (bound[2].has_value() && !bound[2]->is(Kind::kNone)) {
+    read_separators(runtime, *bound[2], style);
+  }
+  return runtime.string(to_json(runtime, input, style));
+}
+
+// Python's int(text, base): white space around, a sign, single underscores between digits.
+std::optional<int64_t> parse_int(const Runtime& runtime, std::string_view text, int base) {
+  std::string digits;
+  text = strip_space(text, Side::kBoth);
+  const bool negative = text.starts_with('-');
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  if (text.size() > 2 && text[0] == '0') {
+    const char mark = static_cast<char>(text[1] | 0x20);
+    const int marked = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 0;
+    if (marked != 0 && (base == marked || base == 0)) {
+      text.remove_prefix(2);
+      base = marked;
+    }
+  }
+  if (base == 0) base = 10;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '_') {
+      digits.push_back(text[i]);
+    } else if (i == 0 || i + 1 == text.size() || text[i - 1] == '_') {
+      return std::nullopt;
+    }
+  }
+  if (digits.empty() || digits[0] == '-') return std::nullopt;
+  if (negative) digits.insert(0, "-");
+  int64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, base);
+  if (stop != end || error == std::errc::invalid_argument) return std::nullopt;
+  if (error == std::errc::result_out_of_range) {
+    runtime.fail(fmt::format("integer {} is beyond 64 bits", digits.substr(0, 40)));
+  }
+  return value;
+}
+
+std::optional<double> parse_float(std::string_view text) {
+  const std::string trimmed(strip_space(text, Side::kBoth));
+  const std::string lowered = to_lower(trimmed);
+  // strtod also takes hexadecimal floats and nan(...), Python does not.
+  if (trimmed.empty() || lowered.find_first_of("xp(") != std::string::npos) return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(trimmed.c_str(), &end);
+  if (end != trimmed.c_str() + trimmed.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> to_float(const Runtime& runtime, const Value& value) {
+  if (value.is_undefined()) {
+    runtime.fail(value.object() != nullptr ? value.as<UndefinedObject>().message
+                                           : "an undefined value is used");
+  }
+  if (value.is_number()) return value.as_float();
+  if (value.is_string()) return parse_float(value.text());
+  return std::nullopt;
+}
+
+Value filter_int(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "int", arguments, {"default", "base"});
+  const Value fallback = bound[0].value_or(Value::integer(0));
+  if (input.is_integral()) return Value::integer(input.as_int());
+  if (input.is_string()) {
+    const int64_t base = int_or(runtime, "base", bound[1], 10);
+    if (base != 0 && (base < 2 || base > 36)) return fallback;
+    if (const auto value = parse_int(runtime, input.text(), static_cast<int>(base))) {
+      return Value::integer(*value);
+    }
+  }
+  const std::optional<double> number = to_float(runtime, input);
+  if (!number.has_value() || !std::isfinite(*number)) return fallback;
+  if (std::abs(*number) >= 0x1p63) runtime.fail("a float is beyond 64-bit integers");
+  return Value::integer(static_cast<int64_t>(*number));
+}
+
+Value filter_float(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "float", arguments, {"default"});
+  const std::optional<double> number = to_float(runtime, input);
+  return number.has_value() ? Value::real(*number) : bound[0].value_or(Value::real(0));
+}
+
+Value filter_abs(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  bind(runtime, "abs", arguments, {});
+  if (!input.is_number()) {
+    runtime.fail(fmt::format("bad operand type for abs(): '{}'", type_name(input)));
+  }
+  if (input.is(Kind::kFloat)) return Value::real(std::abs(input.as_float()));
+  return input.as_int() < 0 ? negate(runtime, input) : Value::integer(input.as_int());
+}
+
+// Python's round: to nearest of the exact binary value, ties to even, which is what printf does.
+double round_digits(double value, int64_t digits) {
+  if (!std::isfinite(value) || digits > 300) return value;
+  if (digits >= 0) {
+    return std::strtod(fmt::format("{:.{}f}", value, digits).c_str(), nullptr);
+  }
+  const double scale = std::pow(10.0, static_cast<double>(-digits));
+  return std::isinf(scale) ? 0.0 : std::nearbyint(value / scale) * scale;
+}
+
+Value filter_round(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "round", arguments, {"precision", "method"});
+  if (!input.is_number()) {
+    runtime.fail(fmt::format("round needs a number, not {}", type_name(input)));
+  }
+  const int64_t digits = int_or(runtime, "precision", bound[0], 0);
+  const std::string method = bound[1].has_value() ? to_text(runtime, *bound[1]) : "common";
+  if (method == "common") {
+    if (input.is_integral() && digits >= 0) return Value::integer(input.as_int());
+    const double rounded = round_digits(input.as_float(), digits);
+    return input.is_integral() ? Value::integer(static_cast<int64_t>(rounded))
+                               : Value::real(rounded);
+  }
+  if (method != "ceil" && method != "floor") {
+    runtime.fail("round: the method must be common, ceil or floor");
+  }
+  const double scale = std::pow(10.0, static_cast<double>(digits));
+  const double scaled = input.as_float() * scale;
+  return Value::real((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
+}
+
+Value filter_default(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const auto bound = bind(runtime, "default", arguments, {"default_value", "boolean"});
+  const bool replaces = input.is_undefined() || (flag(bound[1], false) && !input.truth());
+  return replaces ? bound[0].value_or(Value::constant_string("")) : input;
+}
+
+}  // namespace
+
+Filter find_text_filter(std::string_view name) {
+  static const std::unordered_map<std::string_view, Filter> kFilters = {
+      {"abs", filter_abs},         {"capitalize", filter_capitalize},
+      {"center", filter_center},   {"d", filter_default},
+      {"default", filter_default}, {"e", filter_escape},
+      {"escape", filter_escape},   {"float", filter_float},
+      {"format", filter_format},   {"indent", filter_indent},
+      {"int", filter_int},         {"lower", filter_lower},
+      {"replace", filter_replace}, {"round", filter_round},
+      {"safe", filter_safe},       {"string", filter_string},
+      {"title", filter_title},     {"tojson", filter_tojson},
+      {"trim", filter_trim},       {"truncate", filter_truncate},
+      {"upper", filter_upper},     {"wordcount", filter_wordcount},
+  };
+  const auto found = kFilters.find(name);
+  return found == kFilters.end() ? nullptr : found->second;
+}
+
+}  // namespace gallop::text::jinja
