@@ -36,38 +36,39 @@ Result<uint64_t> header_bytes(std::span<const uint8_t> file) {
 
 }  // namespace
 
+Result<SafetensorsLayout> parse_safetensors(std::span<const uint8_t> file) {
+  ASSIGN_OR_RETURN(const uint64_t length, header_bytes(file));
+  const std::string_view json(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+  const uint64_t data_begin = kLengthBytes + length;
+  ASSIGN_OR_RETURN(SafetensorsHeader header,
+                   parse_safetensors_header(json, file.size() - data_begin));
+  return SafetensorsLayout{.header = std::move(header), .data_begin = data_begin};
+}
+
 Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  const auto named = [&](const Error& error) {
+  Result<SafetensorsLayout> layout = parse_safetensors(file.bytes());
+  if (!layout.ok()) {
+    const Error& error = layout.error();
     return Error{path.string() + ": " + error.message, error.code,
                  error.param.empty() ? path.string() : error.param};
-  };
-  const std::span<const uint8_t> bytes = file.bytes();
-  const Result<uint64_t> length = header_bytes(bytes);
-  if (!length.ok()) return named(length.error());
-  const std::string_view json(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, *length);
-  const uint64_t data_begin = kLengthBytes + *length;
-  Result<SafetensorsHeader> header = parse_safetensors_header(json, bytes.size() - data_begin);
-  if (!header.ok()) return named(header.error());
-  return SafetensorsFile(path, std::move(file), std::move(header).value(), data_begin);
+  }
+  return SafetensorsFile(path, std::move(file), std::move(layout).value());
 }
 
 SafetensorsFile::SafetensorsFile(std::filesystem::path path, MappedFile file,
-                                 SafetensorsHeader header, uint64_t data_begin)
-    : path_(std::move(path)),
-      file_(std::move(file)),
-      header_(std::move(header)),
-      data_begin_(data_begin) {
-  for (size_t i = 0; i < header_.tensors.size(); ++i) by_name_[header_.tensors[i].name] = i;
+                                 SafetensorsLayout layout)
+    : path_(std::move(path)), file_(std::move(file)), layout_(std::move(layout)) {
+  for (size_t i = 0; i < tensors().size(); ++i) by_name_[tensors()[i].name] = i;
 }
 
 const TensorInfo* SafetensorsFile::find(std::string_view name) const {
   const auto place = by_name_.find(name);
-  return place == by_name_.end() ? nullptr : &header_.tensors[place->second];
+  return place == by_name_.end() ? nullptr : &tensors()[place->second];
 }
 
 std::span<const uint8_t> SafetensorsFile::bytes(const TensorInfo& tensor) const {
-  return file_.bytes().subspan(data_begin_ + tensor.begin, tensor.end - tensor.begin);
+  return file_.bytes().subspan(layout_.data_begin + tensor.begin, tensor.end - tensor.begin);
 }
 
 Result<TensorView> SafetensorsFile::view(std::string_view name) const {

@@ -44,14 +44,23 @@ struct SafetensorsHeader {
 // Parses the JSON header of a file whose data section has `data_bytes`. Errors name the tensor.
 Result<SafetensorsHeader> parse_safetensors_header(std::string_view json, uint64_t data_bytes);
 
+// A whole file's bytes: the length word, the header, and where the data section begins.
+struct SafetensorsLayout {
+  SafetensorsHeader header;
+  uint64_t data_begin = 0;  // bytes from the start of the file
+};
+
+// Errors name the tensor, or what is wrong with the file.
+Result<SafetensorsLayout> parse_safetensors(std::span<const uint8_t> file);
+
 class SafetensorsFile {
  public:
   // Errors begin with the path.
   static Result<SafetensorsFile> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
-  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
-  const std::vector<TensorInfo>& tensors() const { return header_.tensors; }
+  const std::map<std::string, std::string>& metadata() const { return layout_.header.metadata; }
+  const std::vector<TensorInfo>& tensors() const { return layout_.header.tensors; }
   // Nothing when there is no such tensor.
   const TensorInfo* find(std::string_view name) const;
   // The bytes of one of this file's tensors, valid while the file is open.
@@ -61,13 +70,11 @@ class SafetensorsFile {
   Result<TensorView> view(std::string_view name) const;
 
  private:
-  SafetensorsFile(std::filesystem::path path, MappedFile file, SafetensorsHeader header,
-                  uint64_t data_begin);
+  SafetensorsFile(std::filesystem::path path, MappedFile file, SafetensorsLayout layout);
 
   std::filesystem::path path_;
   MappedFile file_;
-  SafetensorsHeader header_;
-  uint64_t data_begin_ = 0;
+  SafetensorsLayout layout_;
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
