@@ -3,6 +3,7 @@
 // Higham 2002, section 3.3). No tolerance is chosen by hand.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
