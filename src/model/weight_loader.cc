@@ -39,7 +39,8 @@ Error config_error(const HfCheckpoint& files, const Error& error) {
   return Error{path.string() + ": " + error.message, error.code, error.param};
 }
 
-// What may lie in a checkpoint without being used (CONTRACTS.md, Checkpoints).
+// What may lie in a checkpoint without being used: other towers, buffers that are computed here,
+// and scales for caches of a narrower dtype.
 bool may_be_set_aside(std::string_view name, bool tied_head) {
   return name.starts_with("mtp.") || name.starts_with("model.visual.") ||
          name.starts_with("visual.") || name.ends_with("rotary_emb.inv_freq") ||
