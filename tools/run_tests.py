@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs one tier of tests and counts: `tools/run_tests.py test|sanitize|full`, `... sum TIER...`.
 
-test: CTest on the release build, then pytest. sanitize: the unit tests under ASan + UBSan, those of
-base, engine and server under TSan. full: every promised test at its full size, part by part; a part
+test: CTest on the release build, then pytest. sanitize: the unit tests and the bad
+checkpoints under ASan + UBSan, the unit tests of base, engine and server under TSan. full: every promised test at its full size, part by part; a part
 that passed is not repeated for the same program and commit. sum: adds up what the tiers left in
 build/results and prints the closing line.
 
@@ -101,7 +101,8 @@ def tier_test():
 
 def tier_sanitize():
     build("asan")
-    counts = [ctest("asan", env={"UBSAN_OPTIONS": "print_stacktrace=1"})]
+    counts = [ctest("asan", env={"UBSAN_OPTIONS": "print_stacktrace=1"}),
+              pytest("asan-checkpoint", "--gallop", "build/asan/gallop", "tests/checkpoint")]
     targets = threaded_test_targets()
     build("tsan", *targets)
     folders = "|".join(target.removesuffix("_test") for target in targets)
