@@ -1,0 +1,192 @@
+#include "cli/serve.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/environment.h"
+#include "cli/open_generator.h"
+#include "cli/report.h"
+#include "server/api_server.h"
+
+namespace gallop::cli {
+namespace {
+
+struct ServeOptions {
+  GeneratorOptions generator;
+  server::ApiServerOptions server;
+  Json speculative = Json::object();  // --speculative-config
+  double shutdown_timeout_s = 0;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// What --speculative-config asks for: the number of drafts, and a drafter where --drafter names
+// none.
+struct Speculation {
+  std::optional<int32_t> drafts;
+  std::string drafter;
+};
+
+Result<Speculation> parse_speculation(const Json& config) {
+  constexpr int64_t kMost = 1 << 20;  // clamped to the drafter's block later
+  Speculation speculation;
+  for (const auto& [key, value] : config.items()) {
+    if (key == "method") {
+      if (value == "dflash") continue;
+      return Error{
+          fmt::format("--speculative-config: method must be \"dflash\", found {}", value.dump())};
+    }
+    if (key == "num_speculative_tokens") {
+      if (!value.is_number_unsigned() || value > kMost) {
+        return Error{
+            fmt::format("--speculative-config: num_speculative_tokens must be a number in "
+                        "[0, {}], found {}",
+                        kMost, value.dump())};
+      }
+      speculation.drafts = value.get<int32_t>();
+    }
+    if (key == "model") {
+      if (!value.is_string()) {
+        return Error{
+            fmt::format("--speculative-config: model must be a directory, found {}", value.dump())};
+      }
+      speculation.drafter = value.get<std::string>();
+    }
+  }
+  return speculation;
+}
+
+int32_t choose_drafts(const Speculation& speculation, int32_t most) {
+  const int32_t asked = speculation.drafts.value_or(most);
+  if (asked > most) {
+    log_warning(fmt::format(
+        "num_speculative_tokens {} is more than the drafter allows: {} are used", asked, most));
+  }
+  return std::min(asked, most);
+}
+
+// Each connection takes a descriptor, and the usual soft limit is as small as the connection limit.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("the limit of open files stays low");
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+std::string url_of(const server::ApiServerOptions& options, uint16_t port) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", port);
+}
+
+Result<void> serve(ServeOptions options) {
+  ASSIGN_OR_RETURN(const Speculation speculation, parse_speculation(options.speculative));
+  const std::filesystem::path& directory = options.generator.model;
+  ASSIGN_OR_RETURN(const server::ChatModel model, server::ChatModel::load(directory));
+  options.generator.vocab_limit = model.tokenizer.vocab_limit();
+  if (options.generator.drafter.empty()) options.generator.drafter = speculation.drafter;
+  ASSIGN_OR_RETURN(const std::unique_ptr<engine::Generator> generator,
+                   open_generator(options.generator));
+  options.server.drafts = choose_drafts(speculation, generator->max_drafts());
+  options.server.model_root = directory.string();
+  if (options.server.model_names.empty()) options.server.model_names = {directory.string()};
+  if (options.server.api_keys.empty()) {
+    if (std::string key = environment_api_key(); !key.empty()) options.server.api_keys = {key};
+  }
+  if (!is_loopback(options.server.host) && options.server.api_keys.empty()) {
+    log_warning(fmt::format("{} can be reached from other machines and there is no --api-key",
+                            options.server.host));
+  }
+  raise_file_limit();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is no reason to end
+  ASSIGN_OR_RETURN(const std::unique_ptr<server::ApiServer> server,
+                   server::ApiServer::listen(options.server, model, *generator));
+  server->handle_signals();
+  std::cout << "listening on " << url_of(options.server, server->port()) << '\n' << std::flush;
+  server->run();
+  return {};
+}
+
+int run_serve(ServeOptions options) {
+  set_log_level(options.log_level);
+  options.server.shutdown_timeout =
+      std::chrono::milliseconds(static_cast<int64_t>(options.shutdown_timeout_s * 1000));
+  return report(serve(std::move(options)));
+}
+
+void add_model_options(CLI::App& command, ServeOptions& options) {
+  GeneratorOptions& generator = options.generator;
+  command.add_option("model,--model,--model-path", generator.model, "Model directory")->required();
+  command.add_option("--drafter", generator.drafter, "Directory of the model's DFlash drafter");
+  command
+      .add_option("--max-model-len", generator.max_model_len,
+                  "Most tokens of a prompt and its answer together (default: the model's)")
+      ->check(CLI::Range(2, 1 << 24));
+  command
+      .add_option("--max-num-seqs", generator.max_num_seqs, "Requests that run at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--threads", generator.threads, "CPU threads (default: the usable cores)")
+      ->check(CLI::Range(1, 4096));
+  command.add_option_function<std::string>(
+      "--speculative-config",
+      [&options](const std::string& text) {
+        Result<Json> config = parse_json(text);
+        if (!config.ok() || !config->is_object()) {
+          throw CLI::ValidationError("--speculative-config", config.ok() ? "expected a JSON object"
+                                                                         : config.error().message);
+        }
+        options.speculative = std::move(*config);
+      },
+      R"(JSON, e.g. {"method":"dflash","num_speculative_tokens":7}; 0 tokens: off)");
+}
+
+void add_server_options(CLI::App& command, ServeOptions& options) {
+  server::ApiServerOptions& server = options.server;
+  command.add_option("--host", server.host, "Address to listen on")->capture_default_str();
+  command.add_option("--port", server.port, "Port to listen on; 0: any free one")
+      ->capture_default_str();
+  command.add_option("--served-model-name", server.model_names,
+                     "Names that requests may use (default: MODEL); the first one is in replies");
+  command.add_option("--api-key", server.api_keys,
+                     "Keys of which requests below /v1 must carry one (default: VLLM_API_KEY)");
+  command
+      .add_option("--shutdown-timeout", options.shutdown_timeout_s,
+                  "Seconds that running requests may take to finish after SIGTERM")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
+                                                          {"info", LogLevel::kInfo},
+                                                          {"warning", LogLevel::kWarning},
+                                                          {"error", LogLevel::kError}};
+  command.add_option("--log-level", options.log_level, "Least important lines on stderr")
+      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case));
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, std::function<int()>& action) {
+  const auto options = std::make_shared<ServeOptions>();
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve a model over an OpenAI-compatible HTTP API");
+  add_model_options(*command, *options);
+  add_server_options(*command, *options);
+  command->callback([options, &action] { action = [options] { return run_serve(*options); }; });
+}
+
+}  // namespace gallop::cli

@@ -1,0 +1,14 @@
+// Messages of a chat request in the form that chat templates expect.
+#pragma once
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace gallop::server {
+
+// Checks the list and rewrites it: content parts are joined to one string, `developer` becomes
+// system and `function` tool, tool call arguments become objects, an empty `tool_calls` is dropped,
+// `reasoning` and `reasoning_content` are both set when either is. Errors name the message.
+Result<Json> convert_messages(const Json& messages);
+
+}  // namespace gallop::server

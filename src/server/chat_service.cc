@@ -1,0 +1,168 @@
+#include "server/chat_service.h"
+
+#include <algorithm>
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "server/api_error.h"
+
+namespace gallop::server {
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 128;
+
+bool is_json_type(std::string_view content_type) {
+  constexpr std::string_view kJsonType = "application/json";
+  std::string lower(content_type.substr(0, content_type.find(';')));
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  while (lower.ends_with(' ') || lower.ends_with('\t')) lower.pop_back();
+  return lower == kJsonType;
+}
+
+std::string request_id_of(const HttpRequest& request) {
+  const std::string_view given = request.header("x-request-id");
+  if (given.empty() || given.size() > kMaxRequestIdBytes) return random_hex();
+  return std::string(given);
+}
+
+// The generation prompt of a thinking model opens the reasoning itself.
+bool ends_in_think(std::string_view prompt) {
+  const size_t last = prompt.find_last_not_of(" \t\r\n");
+  return last != std::string_view::npos && prompt.substr(0, last + 1).ends_with("<think>");
+}
+
+// Clients match the opening of this message by its text.
+Error context_error(int32_t limit, int64_t wanted, size_t prompt_tokens) {
+  return {
+      fmt::format("This model's maximum context length is {} tokens. However, you requested {} "
+                  "output tokens and your prompt contains at least {} input tokens, for a total "
+                  "of at least {} tokens. Please reduce the length of the input prompt or the "
+                  "number of requested output tokens.",
+                  limit, wanted, prompt_tokens, wanted + static_cast<int64_t>(prompt_tokens)),
+      ErrorCode::kInvalidInput, "input_tokens"};
+}
+
+}  // namespace
+
+Result<ChatModel> ChatModel::load(const std::filesystem::path& directory) {
+  ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::load(directory));
+  ASSIGN_OR_RETURN(text::ChatTemplate chat_template, text::ChatTemplate::load(directory));
+  ASSIGN_OR_RETURN(const SamplingDefaults defaults, load_sampling_defaults(directory));
+  return ChatModel{std::move(tokenizer), std::move(chat_template), defaults};
+}
+
+ChatService::ChatService(const ChatModel& model, engine::Generator& generator, Poster poster,
+                         Options options)
+    : model_(model),
+      generator_(generator),
+      poster_(std::move(poster)),
+      options_(std::move(options)) {
+  CHECK(!options_.model_names.empty());
+}
+
+void ChatService::handle(HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+  if (!accepting_) {
+    exchange->respond(error_response(http_error(503, "The server is shutting down.")));
+    return;
+  }
+  if (!is_json_type(request.header("content-type"))) {
+    exchange->respond(error_response(
+        http_error(400, "Unsupported Media Type: Only 'application/json' is allowed")));
+    return;
+  }
+  const uint64_t number = next_number_++;
+  const ChatSession::Context context{model_.tokenizer, generator_, poster_, options_.drafts};
+  auto session = std::make_shared<ChatSession>(context, exchange, request_id_of(request),
+                                               [this, number] { forget(number); });
+  sessions_.emplace(number, session);
+  std::weak_ptr<ChatSession> weak = session;
+  exchange->on_gone([weak] {
+    if (const auto gone = weak.lock()) gone->abandon();
+  });
+  worker_.run([this, weak, body = std::move(request.body)] {
+    if (weak.expired()) return;
+    Result<PreparedChat> prepared = prepare(body);
+    poster_([this, weak, prepared = std::move(prepared)] {
+      if (const auto waiting = weak.lock()) start(waiting, prepared);
+    });
+  });
+}
+
+// On the worker thread.
+Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
+  const Result<Json> json = parse_json(body);
+  if (!json.ok()) return form_error("", "The body is no JSON: " + json.error().message + ".");
+  PreparedChat chat;
+  ASSIGN_OR_RETURN(chat.request,
+                   parse_chat_request(*json, model_.defaults, model_.tokenizer.vocab_limit()));
+  const std::vector<std::string>& names = options_.model_names;
+  const std::string& model = chat.request.model;
+  if (!model.empty() && std::find(names.begin(), names.end(), model) == names.end()) {
+    return Error{fmt::format("The model `{}` does not exist.", model), ErrorCode::kNotFound,
+                 "model"};
+  }
+  const Result<std::string> prompt = model_.chat_template.render(
+      {chat.request.messages, chat.request.tools, chat.request.template_kwargs});
+  if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
+  chat.prompt = model_.tokenizer.encode(*prompt, false);
+  chat.starts_in_reasoning = ends_in_think(*prompt);
+  RETURN_IF_ERROR(check_length(chat));
+  return chat;
+} catch (const std::exception& error) {  // out of memory for one request's data
+  return Error{fmt::format("The request could not be prepared: {}.", error.what()),
+               ErrorCode::kInternal};
+}
+
+Result<void> ChatService::check_length(PreparedChat& chat) const {
+  const int32_t limit = generator_.max_model_len();
+  const size_t prompt_tokens = chat.prompt.size();
+  const bool given = chat.request.engine.max_tokens > 0;
+  const int64_t wanted = given ? chat.request.engine.max_tokens : 1;
+  if (wanted + static_cast<int64_t>(prompt_tokens) > limit) {
+    return context_error(limit, wanted, prompt_tokens);
+  }
+  if (!given) {
+    const int32_t room = limit - static_cast<int32_t>(prompt_tokens);
+    chat.request.engine.max_tokens = std::min(room, model_.defaults.max_new_tokens.value_or(room));
+  }
+  return {};
+}
+
+void ChatService::start(const std::shared_ptr<ChatSession>& session,
+                        Result<PreparedChat> prepared) {
+  if (!prepared.ok()) {
+    session->fail(to_api_error(prepared.error()));
+    return;
+  }
+  ReplyHead head{"chatcmpl-" + session->request_id(), options_.model_names.front(),
+                 static_cast<int64_t>(std::time(nullptr))};
+  session->start(std::move(*prepared), std::move(head));
+}
+
+void ChatService::forget(uint64_t number) {
+  sessions_.erase(number);
+  if (!accepting_ && sessions_.empty()) {
+    if (const auto drained = std::exchange(drained_, nullptr)) drained();
+  }
+}
+
+void ChatService::stop_accepting(std::function<void()> drained) {
+  accepting_ = false;
+  drained_ = std::move(drained);
+  if (!sessions_.empty()) return;
+  if (const auto now = std::exchange(drained_, nullptr)) now();
+}
+
+void ChatService::abort_all() {
+  std::vector<std::shared_ptr<ChatSession>> open;
+  for (const auto& [number, session] : sessions_) open.push_back(session);
+  for (const auto& session : open) {
+    session->fail({503, "The server is shutting down.", "ServiceUnavailableError", {}});
+  }
+}
+
+}  // namespace gallop::server

@@ -1,0 +1,60 @@
+#include "server/choice_decoder.h"
+
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+
+namespace gallop::server {
+namespace {
+
+void append(std::vector<text::OutputPiece> more, ChoiceDecoder::Pieces& pieces) {
+  pieces.insert(pieces.end(), std::make_move_iterator(more.begin()),
+                std::make_move_iterator(more.end()));
+}
+
+}  // namespace
+
+ChoiceDecoder::ChoiceDecoder(const text::Tokenizer& tokenizer, ChoiceDecoderOptions options)
+    : detokenizer_(tokenizer, options.skip_special),
+      matcher_(std::move(options.stop)),
+      parser_(std::move(options.parser)),
+      include_stop_(options.include_stop),
+      min_tokens_(options.min_tokens) {}
+
+void ChoiceDecoder::add(int32_t token, Pieces& pieces) {
+  CHECK(!stopped_);
+  ++tokens_;
+  if (parser_.in_reasoning()) ++reasoning_tokens_;
+  feed(detokenizer_.append(token), pieces);
+}
+
+void ChoiceDecoder::add_stop_token() {
+  ++tokens_;
+  if (parser_.in_reasoning()) ++reasoning_tokens_;
+}
+
+void ChoiceDecoder::finish(Pieces& pieces) {
+  CHECK(!stopped_);
+  feed(detokenizer_.finish(), pieces);
+  if (stopped_) return;
+  append(parser_.append(matcher_.finish()), pieces);
+  append(parser_.finish(), pieces);
+}
+
+void ChoiceDecoder::feed(std::string_view text, Pieces& pieces) {
+  if (text.empty()) return;
+  if (tokens_ <= min_tokens_) {
+    append(parser_.append(text), pieces);
+    return;
+  }
+  text::StopMatcher::Match match = matcher_.append(text);
+  if (match.stopped && include_stop_) match.text += match.stop_string;
+  append(parser_.append(match.text), pieces);
+  if (!match.stopped) return;
+  stopped_ = true;
+  stop_string_ = std::move(match.stop_string);
+  append(parser_.finish(), pieces);
+}
+
+}  // namespace gallop::server

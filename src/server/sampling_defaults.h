@@ -1,0 +1,26 @@
+// What a request gets that says nothing: DIR/generation_config.json, else OpenAI's defaults.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/result.h"
+
+namespace gallop::server {
+
+struct SamplingDefaults {
+  float temperature = 1;
+  float top_p = 1;
+  float min_p = 0;
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
+  float repetition_penalty = 1;
+  int32_t top_k = 0;
+  std::optional<int32_t> max_new_tokens;
+};
+
+// A directory without the file gives OpenAI's defaults; a wrong value names its key.
+Result<SamplingDefaults> load_sampling_defaults(const std::filesystem::path& directory);
+
+}  // namespace gallop::server
