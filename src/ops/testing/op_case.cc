@@ -167,9 +167,8 @@ double element(const TensorView& view, int64_t index) {
     case DType::kI32:
       return view.as<const int32_t>()[offset];
     default:
-      CHECK(!"test tensors are F32, BF16, F16 or I32");
+      check_failed(__FILE__, __LINE__, "test tensors are F32, BF16, F16 or I32");
   }
-  return 0;
 }
 
 double TestTensor::at(int64_t index) const { return element(view_, index); }
@@ -187,7 +186,7 @@ void TestTensor::set(int64_t index, double value) {
     case DType::kI32:
       return store(static_cast<int32_t>(value));
     default:
-      CHECK(!"test tensors are F32, BF16, F16 or I32");
+      check_failed(__FILE__, __LINE__, "test tensors are F32, BF16, F16 or I32");
   }
 }
 
