@@ -20,7 +20,7 @@ using checkpoint::HfCheckpoint;
 using checkpoint::shape_text;
 using checkpoint::StoredTensor;
 
-constexpr size_t kCopyAlignment = 64;
+constexpr std::align_val_t kCopyAlignment{64};
 
 // Ends of names that only quantised checkpoints have.
 constexpr std::array<std::string_view, 11> kQuantisedEndings = {
@@ -136,12 +136,11 @@ DType copy_dtype(const TensorBinding& binding, const StoredTensor& stored) {
 
 Result<Buffer> allocate(size_t bytes) {
   if (bytes == 0) return Buffer{};
-  const std::align_val_t alignment{kCopyAlignment};
-  void* data = ::operator new(bytes, alignment, std::nothrow);
+  void* data = ::operator new(bytes, kCopyAlignment, std::nothrow);
   if (data == nullptr) {
     return Error{fmt::format("no memory for {} bytes of weights", bytes), ErrorCode::kUnavailable};
   }
-  return Buffer(data, bytes, [alignment](void* memory) { ::operator delete(memory, alignment); });
+  return Buffer(data, bytes, [](void* memory) { ::operator delete(memory, kCopyAlignment); });
 }
 
 // `bytes` may begin at any address.
