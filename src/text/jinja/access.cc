@@ -41,8 +41,8 @@ Value loop_attribute(Runtime& runtime, const LoopObject& loop, const std::string
   if (name == "length") return Value::integer(count);
   if (name == "revindex") return Value::integer(count - index);
   if (name == "revindex0") return Value::integer(count - index - 1);
-  if (name == "depth") return Value::integer(loop.level);
-  if (name == "depth0") return Value::integer(loop.level - 1);
+  if (name == "depth") return Value::integer(1);  // of recursive loops, which are not supported
+  if (name == "depth0") return Value::integer(0);
   if (name == "previtem") {
     if (index == 0) return runtime.undefined("there is no previous item");
     return loop.items->items[loop.index - 1];
@@ -60,6 +60,10 @@ bool is_loop_attribute(const std::string& name) {
 
 // What Python's getattr finds; false when there is no such attribute.
 bool find_attribute(Runtime& runtime, const Value& value, const std::string& name, Value& out) {
+  if (is_mutator(value, name)) {
+    out = runtime.undefined(unsafe_message(value, name));
+    return true;
+  }
   if (has_method(value, name)) {
     auto method = std::make_shared<MethodObject>();
     runtime.charge(*method, name.size());
@@ -233,11 +237,12 @@ Value slice(Runtime& runtime, const Value& value, const Value* begin, const Valu
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kRange: {
-      const auto source = iterate(runtime, value);
+      const Items iterated = iterate(runtime, value);
+      const std::vector<Value>& source = iterated.all();
       std::vector<Value> items;
       const auto bounds =
-          resolve_slice(runtime, static_cast<int64_t>(source->items.size()), begin, end, step);
-      visit_slice(bounds, [&](size_t i) { items.push_back(source->items[i]); });
+          resolve_slice(runtime, static_cast<int64_t>(source.size()), begin, end, step);
+      visit_slice(bounds, [&](size_t i) { items.push_back(source[i]); });
       return value.is(Kind::kTuple) ? runtime.tuple(std::move(items))
                                     : runtime.list(std::move(items));
     }
@@ -288,9 +293,9 @@ bool is_iterable(const Value& value) {
   }
 }
 
-std::shared_ptr<const ListObject> iterate(Runtime& runtime, const Value& value) {
+Items iterate(Runtime& runtime, const Value& value) {
   if (value.is_sequence() || value.is(Kind::kView)) {
-    return std::static_pointer_cast<const ListObject>(value.shared());
+    return Items(std::static_pointer_cast<const ListObject>(value.shared()));
   }
   std::vector<Value> items;
   switch (value.kind()) {
@@ -329,7 +334,7 @@ std::shared_ptr<const ListObject> iterate(Runtime& runtime, const Value& value) 
       runtime.fail(fmt::format("'{}' object is not iterable", type_name(value)));
   }
   const Value list = runtime.list(std::move(items));
-  return std::static_pointer_cast<const ListObject>(list.shared());
+  return Items(std::static_pointer_cast<const ListObject>(list.shared()));
 }
 
 }  // namespace gallop::text::jinja

@@ -154,7 +154,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
   if (!is_iterable(container)) {
     runtime.fail(fmt::format("argument of type '{}' is not iterable", type_name(container)));
   }
-  for (const Value& candidate : iterate(runtime, container)->items) {
+  for (const Value& candidate : iterate(runtime, container)) {
     if (same_object(candidate, item) || equal(runtime, candidate, item)) return true;
   }
   return false;

@@ -16,15 +16,6 @@ bool one_of(std::string_view name, Names names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// What would change the object: transformers' sandbox refuses it.
-bool is_mutator(const Value& value, std::string_view name) {
-  if (value.is(Kind::kList)) {
-    return one_of(name,
-                  {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"});
-  }
-  return value.is(Kind::kDict) && one_of(name, {"clear", "pop", "popitem", "setdefault", "update"});
-}
-
 std::string key_of(const Runtime& runtime, const Value& key) {
   std::string hash;
   if (!hash_key(key, hash)) runtime.fail(fmt::format("unhashable type: '{}'", type_name(key)));
@@ -104,6 +95,18 @@ Value call_cycler_method(Runtime& runtime, const Value& self, const std::string&
 
 }  // namespace
 
+bool is_mutator(const Value& value, std::string_view name) {
+  if (value.is(Kind::kList)) {
+    return one_of(name,
+                  {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"});
+  }
+  return value.is(Kind::kDict) && one_of(name, {"clear", "pop", "popitem", "setdefault", "update"});
+}
+
+std::string unsafe_message(const Value& value, std::string_view name) {
+  return fmt::format("access to attribute '{}' of '{}' object is unsafe", name, type_name(value));
+}
+
 bool has_method(const Value& value, std::string_view name) {
   switch (value.kind()) {
     case Kind::kString:
@@ -127,10 +130,7 @@ bool has_method(const Value& value, std::string_view name) {
 Value call_method(Runtime& runtime, const Value& self, const std::string& name,
                   const Arguments& arguments) {
   runtime.tick();
-  if (is_mutator(self, name)) {
-    runtime.fail(
-        fmt::format("access to attribute '{}' of '{}' object is unsafe", name, type_name(self)));
-  }
+  if (is_mutator(self, name)) runtime.fail(unsafe_message(self, name));
   switch (self.kind()) {
     case Kind::kString:
       return call_string_method(runtime, self, name, arguments);

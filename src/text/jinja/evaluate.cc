@@ -208,7 +208,6 @@ Value Interpreter::call(const Value& callee, Arguments arguments) {
 Value Interpreter::call_macro(const MacroObject& macro, Arguments arguments) {
   const DepthGuard guard(*this, depth_, limits().eval_depth);
   const std::shared_ptr<Scope> caller_scope = scope_;
-  const int64_t caller_level = std::exchange(loop_level_, 0);
   std::string text;
   std::string* const outer = out_;
   const size_t outer_bytes = open_output_bytes_;
@@ -222,7 +221,6 @@ Value Interpreter::call_macro(const MacroObject& macro, Arguments arguments) {
   out_ = outer;
   open_output_bytes_ = outer_bytes;
   scope_ = caller_scope;
-  loop_level_ = caller_level;
   return string(std::move(text));
 }
 

@@ -46,10 +46,10 @@ Value make_dict(Runtime& runtime, const Arguments& arguments) {
     if (source.is(Kind::kDict)) {
       entries = source.as<DictObject>().entries;
     } else {
-      for (const Value& pair : iterate(runtime, source)->items) {
+      for (const Value& pair : iterate(runtime, source)) {
         const auto items = iterate(runtime, pair);
-        if (items->items.size() != 2) runtime.fail("dict needs pairs of key and value");
-        entries.emplace_back(items->items[0], items->items[1]);
+        if (items.all().size() != 2) runtime.fail("dict needs pairs of key and value");
+        entries.emplace_back(items.all()[0], items.all()[1]);
       }
     }
   }

@@ -170,9 +170,9 @@ Interpreter::Flow Interpreter::execute_if(const Statement& statement) {
 
 std::shared_ptr<const ListObject> Interpreter::filtered_items(const Statement& statement) {
   const auto source = iterate(*this, evaluate(*statement.value));
-  if (statement.filter == nullptr) return source;
+  if (statement.filter == nullptr) return source.list();
   std::vector<Value> kept;
-  for (const Value& item : source->items) {
+  for (const Value& item : source) {
     tick();
     const ScopeGuard scope(*this);
     assign(statement.target, item);
@@ -184,10 +184,7 @@ std::shared_ptr<const ListObject> Interpreter::filtered_items(const Statement& s
 Interpreter::Flow Interpreter::execute_for(const Statement& statement) {
   const auto items = filtered_items(statement);
   if (!items->items.empty()) {
-    ++loop_level_;
-    const Flow flow = execute_for_body(statement, items);
-    --loop_level_;
-    return flow;
+    return execute_for_body(statement, items);
   }
   const ScopeGuard scope(*this);
   return execute(statement.blocks[1]);
@@ -200,7 +197,6 @@ Interpreter::Flow Interpreter::execute_for_body(const Statement& statement,
   auto loop = std::make_shared<LoopObject>();
   charge(*loop, sizeof(LoopObject));
   loop->items = items;
-  loop->level = loop_level_;
   for (loop->index = 0; loop->index < items->items.size(); ++loop->index) {
     tick();
     const ScopeGuard scope(*this);
@@ -277,12 +273,12 @@ void Interpreter::assign(const Target& target, const Value& value) {
   }
   const auto source = iterate(*this, value);
   const size_t expected = target.items.size();
-  if (source->items.size() != expected) {
+  if (source.all().size() != expected) {
     fail(fmt::format("{} values to unpack: expected {}, found {}",
-                     source->items.size() < expected ? "not enough" : "too many", expected,
-                     source->items.size()));
+                     source.all().size() < expected ? "not enough" : "too many", expected,
+                     source.all().size()));
   }
-  for (size_t i = 0; i < expected; ++i) assign(target.items[i], source->items[i]);
+  for (size_t i = 0; i < expected; ++i) assign(target.items[i], source.all()[i]);
 }
 
 void Interpreter::write(const std::string& text) {

@@ -81,7 +81,6 @@ class Interpreter : public Runtime {
   std::string* out_ = nullptr;
   size_t open_output_bytes_ = 0;  // of the outputs around the current one
   const Value* block_input_ = nullptr;
-  int64_t loop_level_ = 0;
   int32_t depth_ = 0;
 };
 

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "text/jinja/ast.h"
 #include "text/jinja/runtime.h"
@@ -36,8 +38,25 @@ Value slice(Runtime& runtime, const Value& value, const Value* begin, const Valu
 int64_t length(Runtime& runtime, const Value& value);
 bool is_iterable(const Value& value);
 // What a for loop over the value visits; uses a generator up. Fails for what can not be walked.
-std::shared_ptr<const ListObject> iterate(Runtime& runtime, const Value& value);
+// The result owns the items: `for (const Value& item : iterate(...))` is safe.
+class Items {
+ public:
+  explicit Items(std::shared_ptr<const ListObject> list) : list_(std::move(list)) {}
 
+  auto begin() const { return list_->items.begin(); }
+  auto end() const { return list_->items.end(); }
+  const std::vector<Value>& all() const& { return list_->items; }
+  std::vector<Value> all() const&& { return list_->items; }
+  const std::shared_ptr<const ListObject>& list() const { return list_; }
+
+ private:
+  std::shared_ptr<const ListObject> list_;
+};
+Items iterate(Runtime& runtime, const Value& value);
+
+// True for a method that would change the object: transformers' sandbox refuses those.
+bool is_mutator(const Value& value, std::string_view name);
+std::string unsafe_message(const Value& value, std::string_view name);
 // True when Python's type of `value` has a method of this name (supported here or not).
 bool has_method(const Value& value, std::string_view name);
 Value call_method(Runtime& runtime, const Value& self, const std::string& name,

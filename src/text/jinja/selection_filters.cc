@@ -42,7 +42,7 @@ Value map_attribute(Runtime& runtime, const Value& input, const Arguments& argum
     }
   }
   std::vector<Value> items;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     Value value = attribute_path(runtime, item, path);
     items.push_back(value.is_undefined() && fallback != nullptr ? *fallback : std::move(value));
   }
@@ -56,7 +56,7 @@ Value filter_map(Runtime& runtime, const Value& input, const Arguments& argument
   const std::string& name = name_argument(runtime, "map", arguments, 0);
   const Arguments inner = rest(arguments, 1);
   std::vector<Value> items;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     items.push_back(apply_filter(runtime, name, item, inner));
   }
   return runtime.generator(std::move(items));
@@ -72,7 +72,7 @@ Value select_items(Runtime& runtime, const Value& input, const Arguments& argume
   const bool has_test = arguments.positional.size() > skip;
   const Arguments inner = rest(arguments, skip + 1);
   std::vector<Value> items;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     const Value subject =
         by_attribute ? attribute_path(runtime, item, arguments.positional[0]) : item;
     const bool holds =

@@ -27,22 +27,22 @@ Value filter_length(Runtime& runtime, const Value& input, const Arguments& argum
 Value filter_list(Runtime& runtime, const Value& input, const Arguments& arguments) {
   bind(runtime, "list", arguments, {});
   if (input.is(Kind::kList)) return input;
-  return runtime.list(iterate(runtime, input)->items);
+  return runtime.list(iterate(runtime, input).all());
 }
 
 Value filter_first(Runtime& runtime, const Value& input, const Arguments& arguments) {
   bind(runtime, "first", arguments, {});
   const auto source = iterate(runtime, input);
-  if (source->items.empty()) return runtime.undefined("No first item, sequence was empty.");
-  return source->items.front();
+  if (source.all().empty()) return runtime.undefined("No first item, sequence was empty.");
+  return source.all().front();
 }
 
 Value filter_last(Runtime& runtime, const Value& input, const Arguments& arguments) {
   bind(runtime, "last", arguments, {});
   if (input.is(Kind::kGenerator)) runtime.fail("'generator' object is not reversible");
   const auto source = iterate(runtime, input);
-  if (source->items.empty()) return runtime.undefined("No last item, sequence was empty.");
-  return source->items.back();
+  if (source.all().empty()) return runtime.undefined("No last item, sequence was empty.");
+  return source.all().back();
 }
 
 Value filter_items(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -58,7 +58,7 @@ Value filter_join(Runtime& runtime, const Value& input, const Arguments& argumen
   const bool has_attribute = bound[1].has_value() && !bound[1]->is(Kind::kNone);
   std::string out;
   bool first = true;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     runtime.reserve_text(out.size() + separator.size());
     if (!first) out += separator;
     first = false;
@@ -73,7 +73,7 @@ Value filter_reverse(Runtime& runtime, const Value& input, const Arguments& argu
     const Value step = Value::integer(-1);
     return slice(runtime, input, nullptr, nullptr, &step);
   }
-  std::vector<Value> items = iterate(runtime, input)->items;
+  std::vector<Value> items = iterate(runtime, input).all();
   std::reverse(items.begin(), items.end());
   return runtime.generator(std::move(items));
 }
@@ -117,7 +117,7 @@ void stable_sort(Runtime& runtime, std::vector<Keyed>& entries, bool reverse) {
 Value filter_sort(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "sort", arguments, {"reverse", "case_sensitive", "attribute"});
   std::vector<Keyed> entries;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     entries.emplace_back(sort_keys(runtime, item, bound[2], flag(bound[1], false)), item);
   }
   stable_sort(runtime, entries, flag(bound[0], false));
@@ -151,7 +151,7 @@ Value filter_unique(Runtime& runtime, const Value& input, const Arguments& argum
   const auto bound = bind(runtime, "unique", arguments, {"case_sensitive", "attribute"});
   std::unordered_set<std::string> seen;
   std::vector<Value> items;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     const Value key = sort_key(runtime, item, bound[1], flag(bound[0], false));
     std::string hash;
     if (!hash_key(key, hash)) runtime.fail(fmt::format("unhashable type: '{}'", type_name(key)));
@@ -165,10 +165,10 @@ Value extreme(Runtime& runtime, const Value& input, const Arguments& arguments, 
   const auto bound =
       bind(runtime, greatest ? "max" : "min", arguments, {"case_sensitive", "attribute"});
   const auto source = iterate(runtime, input);
-  if (source->items.empty()) return runtime.undefined("No aggregated item, sequence was empty.");
+  if (source.all().empty()) return runtime.undefined("No aggregated item, sequence was empty.");
   const Value* best = nullptr;
   Value best_key;
-  for (const Value& item : source->items) {
+  for (const Value& item : source.all()) {
     Value key = sort_key(runtime, item, bound[1], flag(bound[0], false));
     const bool better = best == nullptr || (greatest ? less_than(runtime, best_key, key)
                                                      : less_than(runtime, key, best_key));
@@ -192,7 +192,7 @@ Value filter_sum(Runtime& runtime, const Value& input, const Arguments& argument
   const bool has_attribute = bound[0].has_value() && !bound[0]->is(Kind::kNone);
   Value total = bound[1].value_or(Value::integer(0));
   if (total.is_string()) runtime.fail("sum() can't sum strings");
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     total = apply_binary(runtime, Operator::kAdd, total,
                          has_attribute ? attribute_path(runtime, item, *bound[0]) : item);
   }
@@ -208,7 +208,7 @@ Value filter_batch(Runtime& runtime, const Value& input, const Arguments& argume
   const bool fills = bound[1].has_value() && !bound[1]->is(Kind::kNone);
   std::vector<Value> batches;
   std::vector<Value> batch;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     if (static_cast<int64_t>(batch.size()) == count) {
       batches.push_back(runtime.list(std::exchange(batch, {})));
     }
@@ -230,7 +230,7 @@ Value filter_groupby(Runtime& runtime, const Value& input, const Arguments& argu
       bind(runtime, "groupby", arguments, {"attribute", "default", "case_sensitive"});
   if (!bound[0].has_value()) runtime.fail("groupby needs an attribute");
   std::vector<Keyed> entries;
-  for (const Value& item : iterate(runtime, input)->items) {
+  for (const Value& item : iterate(runtime, input)) {
     Value key = attribute_path(runtime, item, *bound[0]);
     if (key.is_undefined() && bound[1].has_value()) key = *bound[1];
     entries.emplace_back(std::move(key), item);

@@ -290,7 +290,7 @@ Value join(Runtime& runtime, const Value& self, const Arguments& arguments) {
   if (!bound[0].has_value()) runtime.fail("join needs an argument");
   std::string out;
   bool first = true;
-  for (const Value& part : iterate(runtime, *bound[0])->items) {
+  for (const Value& part : iterate(runtime, *bound[0])) {
     if (!part.is_string()) {
       runtime.fail(fmt::format("join: expected str, found {}", type_name(part)));
     }

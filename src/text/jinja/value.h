@@ -166,7 +166,6 @@ struct NamespaceObject : Object {
 struct LoopObject : Object {
   std::shared_ptr<const ListObject> items;
   size_t index = 0;
-  int64_t level = 1;    // loop.depth
   std::string changed;  // the last arguments of loop.changed(), as text
   bool has_changed = false;
 };
