@@ -87,8 +87,7 @@ void JsonWriter::write_string(const std::string& text) {
     if (const size_t special = kSpecial.find(c); special != std::string_view::npos) {
       out_.push_back('\\');
       out_.push_back(kNames[special]);
-    } else if (code < 0x20 ||
-               (style_.ensure_ascii && code >= 0x7f && code < 0x10000 && code != 0x7f)) {
+    } else if (code < 0x20 || (style_.ensure_ascii && code >= 0x7f && code < 0x10000)) {
       out_ += fmt::format("\\u{:04x}", code);
     } else if (style_.ensure_ascii && code >= 0x10000) {
       const uint32_t offset = code - 0x10000;

@@ -1,0 +1,187 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "text/jinja/template.h"
+
+namespace gallop::text::jinja {
+namespace {
+
+Json data() { return *parse_json(R"({"s": "Hello", "l": [3, 1, 2], "d": {"b": 1, "a": null}})"); }
+
+Result<std::string> render(const std::string& source, const Limits& limits = {}) {
+  const Result<Template> parsed = Template::parse(source);
+  if (!parsed.ok()) return parsed.error();
+  const Json json = data();
+  Template::Variables variables;
+  for (const auto& [name, value] : json.items()) variables.emplace_back(name, &value);
+  return parsed->render(variables, limits);
+}
+
+std::string text_of(const std::string& source) {
+  const Result<std::string> result = render(source);
+  return result.ok() ? *result : "error: " + result.error().message;
+}
+
+std::string error_of(const std::string& source, const Limits& limits = {}) {
+  const Result<std::string> result = render(source, limits);
+  return result.ok() ? "rendered: " + result->substr(0, 80) : result.error().message;
+}
+
+TEST(Jinja, TrimsAndStripsBlocksAsTransformersSets) {
+  EXPECT_EQ(text_of("a\n  {% if true %}\n  b\n  {% endif %}\nc\n"), "a\n  b\nc");
+  EXPECT_EQ(text_of("x {%- if true -%} \n y {%- endif %} z"), "xy z");
+  EXPECT_EQ(text_of("  {%+ if true %}\nb{% endif +%}\nc"), "  b\nc");
+  EXPECT_EQ(text_of("a\n {# note #}\nb\n\n"), "a\nb\n");
+  EXPECT_EQ(text_of("{% raw %}{{ x }}{% endraw %}"), "{{ x }}");
+  EXPECT_EQ(text_of("a\r\nb\rc"), "a\nb\nc");
+}
+
+TEST(Jinja, PrintsValuesAsPython) {
+  EXPECT_EQ(text_of("{{ [1, 2.0, true, none, 'it\\'s', {'k': (1,)}] }}"),
+            "[1, 2.0, True, None, \"it's\", {'k': (1,)}]");
+  EXPECT_EQ(text_of("{{ 1e16 }} {{ 1e15 }} {{ 0.1 + 0.2 }} {{ 1e-5 }} {{ 7 / 2 }} {{ -0.0 }}"),
+            "1e+16 1000000000000000.0 0.30000000000000004 1e-05 3.5 -0.0");
+  EXPECT_EQ(text_of("{{ d }}|{{ missing }}|{{ none }}"), "{'b': 1, 'a': None}||None");
+}
+
+TEST(Jinja, WritesJsonAsTransformers) {
+  EXPECT_EQ(text_of("{{ {'b': 'é<&', 'a': [1, 2.0, none]}|tojson }}"),
+            R"({"b": "é<&", "a": [1, 2.0, null]})");
+  EXPECT_EQ(text_of("{{ d|tojson(indent=1, sort_keys=true) }}"), "{\n \"a\": null,\n \"b\": 1\n}");
+  EXPECT_EQ(text_of("{{ '\\x7fé🚀'|tojson(ensure_ascii=true) }}"),
+            "\"\\u007f\\u00e9\\ud83d\\ude80\"");
+  EXPECT_EQ(text_of("{{ [1]|tojson(separators=(',', ':')) }}{{ missing|tojson }}"),
+            "error: chat template, line 1: Object of type Undefined is not JSON serializable");
+}
+
+TEST(Jinja, KeepsScopesApart) {
+  EXPECT_EQ(text_of("{% set x = 1 %}{% for i in l %}{% set x = x + i %}{{ x }}{% endfor %}{{ x }}"),
+            "4231");
+  EXPECT_EQ(text_of("{% set n = namespace(x=0) %}{% for i in l %}{% set n.x = n.x + i %}"
+                    "{% endfor %}{{ n.x }}"),
+            "6");
+  EXPECT_EQ(text_of("{% macro m(a, b=a) %}{{ a }}{{ b }}{{ y }}{% endmacro %}{% set y = 7 %}"
+                    "{{ m(1) }}{{ m(1, b=2) }}"),
+            "117127");
+}
+
+TEST(Jinja, RunsLoops) {
+  EXPECT_EQ(text_of("{% for x in l if x > 1 %}{{ loop.index }}{{ x }}{{ loop.last }};{% else %}no"
+                    "{% endfor %}"),
+            "13False;22True;");
+  EXPECT_EQ(text_of("{% for k, v in d|items %}{{ k }}={{ v }} {% endfor %}"), "b=1 a=None ");
+  EXPECT_EQ(text_of("{% for x in range(9) %}{% if x == 1 %}{% continue %}{% endif %}"
+                    "{% if x > 2 %}{% break %}{% endif %}{{ x }}{% endfor %}"),
+            "02");
+  EXPECT_EQ(text_of("{% set g = l|map('string') %}{{ g|join }}|{{ g|join }}"), "312|");
+}
+
+TEST(Jinja, NamesTheLineOfAnError) {
+  EXPECT_EQ(error_of("a\n\n{{ missing.x }}"), "chat template, line 3: 'missing' is undefined");
+  EXPECT_EQ(error_of("\n{{ d.zz.y }}"),
+            "chat template, line 2: 'dict object' has no attribute 'zz'");
+  EXPECT_EQ(error_of("\n\n{% if l %}\n{{ raise_exception('no user') }}{% endif %}"),
+            "chat template, line 4: no user");
+  EXPECT_EQ(error_of("x\n{% include 'y' %}"),
+            "chat template, line 2: the statement {% include %} is not known here");
+  EXPECT_EQ(error_of("x\n{{ 1|nope }}"), "chat template, line 2: No filter named 'nope'.");
+  EXPECT_EQ(error_of("\n{% for x in l %}"),
+            "chat template, line 2: expected {% endfor %}, found the end of the template");
+}
+
+TEST(Jinja, RefusesToChangeData) {
+  EXPECT_EQ(error_of("{{ l.append(1) }}"),
+            "chat template, line 1: access to attribute 'append' of 'list' object is unsafe");
+  EXPECT_NE(error_of("{% set d.x = 1 %}").find("no namespace"), std::string::npos);
+}
+
+TEST(Jinja, RefusesIntegersBeyond64Bits) {
+  EXPECT_EQ(text_of("{{ 9223372036854775807 }}"), "9223372036854775807");
+  EXPECT_NE(error_of("{{ 9223372036854775807 + 1 }}").find("beyond 64-bit"), std::string::npos);
+  EXPECT_NE(error_of("{{ 2 ** 64 }}").find("beyond 64-bit"), std::string::npos);
+  EXPECT_NE(error_of("{{ 9223372036854775808 }}").find("beyond 64 bits"), std::string::npos);
+}
+
+TEST(JinjaLimits, EndTime) {
+  Limits limits;
+  limits.time_ms = 50;
+  const std::string nest =
+      "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+  EXPECT_NE(error_of(nest, limits).find("takes longer than 50 ms"), std::string::npos);
+  // Each level doubles the work of comparing the two.
+  const std::string doubling =
+      "{% set n = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set n.x = [n.x, n.x] %}"
+      "{% set n.y = [n.y, n.y] %}{% endfor %}{{ n.x == n.y }}";
+  EXPECT_NE(error_of(doubling, limits).find("takes longer than 50 ms"), std::string::npos);
+}
+
+TEST(JinjaLimits, BoundTexts) {
+  EXPECT_NE(error_of("{{ 'a' * 10 ** 9 }}").find("longer than the limit"), std::string::npos);
+  EXPECT_NE(error_of("{{ 'a' * 10 ** 18 * 1 }}").find("longer than the limit"), std::string::npos);
+  EXPECT_NE(error_of("{{ [0] * 10 ** 12 }}").find("too long"), std::string::npos);
+  EXPECT_NE(error_of("{% for i in range(99) %}{{ 'a' * 10 ** 6 }}{% endfor %}")
+                .find("longer than the limit"),
+            std::string::npos);
+  // Nested outputs count together.
+  EXPECT_NE(error_of("{% macro m() %}{{ 'a' * 4 * 10 ** 7 }}{% endmacro %}"
+                     "{{ 'b' * 4 * 10 ** 7 }}{{ m() }}")
+                .find("longer than the limit"),
+            std::string::npos);
+  EXPECT_NE(error_of("{{ 'x'.ljust(10 ** 10) }}").find("longer than the limit"), std::string::npos);
+  EXPECT_NE(error_of("{{ range(10 ** 9) }}").find("Range too big"), std::string::npos);
+}
+
+TEST(JinjaLimits, BoundMemory) {
+  Limits limits;
+  limits.live_bytes = 32 << 20;
+  const std::string grow =
+      "{% set n = namespace(x=[]) %}{% for i in range(99) %}"
+      "{% set n.x = n.x + ['a' * 1000000 ~ i] %}{% endfor %}";
+  EXPECT_NE(error_of(grow, limits).find("need more than"), std::string::npos);
+}
+
+TEST(JinjaLimits, BoundDepth) {
+  EXPECT_NE(error_of("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").find("too deeply"),
+            std::string::npos);
+  const std::string deep = std::string(100'000, '(') + "1" + std::string(100'000, ')');
+  EXPECT_NE(error_of("{{ " + deep + " }}").find("nests deeper"), std::string::npos);
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 100'000; ++i) sum += "+1";
+  EXPECT_NE(error_of(sum + " }}").find("nests deeper"), std::string::npos);
+  std::string blocks;
+  for (int i = 0; i < 10'000; ++i) blocks += "{% if 1 %}";
+  EXPECT_NE(error_of(blocks).find("nests deeper"), std::string::npos);
+  EXPECT_NE(error_of("{% set n = namespace(x=[]) %}{% for i in range(9999) %}"
+                     "{% set n.x = [n.x] %}{% endfor %}")
+                .find("nested deeper"),
+            std::string::npos);
+}
+
+TEST(JinjaLimits, FreesCycles) {
+  // ASan's leak check is what this is for.
+  EXPECT_EQ(
+      text_of("{% set n = namespace() %}{% set n.me = n %}{% macro f() %}{{ n }}{% endmacro %}"
+              "{% set n.f = f %}ok"),
+      "ok");
+  EXPECT_NE(error_of("{% set n = namespace() %}{% set n.me = [n] %}{{ n }}").find("too deeply"),
+            std::string::npos);
+}
+
+TEST(Jinja, RendersFromSeveralThreads) {
+  const auto parsed = Template::parse("{% for x in range(1000) %}{{ x ~ 'a' }}{% endfor %}");
+  ASSERT_TRUE(parsed.ok());
+  const std::string expected = *parsed->render({});
+  std::vector<std::string> results(4);
+  std::vector<std::thread> threads;
+  for (std::string& result : results) {
+    threads.emplace_back([&] { result = *parsed->render({}); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& result : results) EXPECT_EQ(result, expected);
+}
+
+}  // namespace
+}  // namespace gallop::text::jinja
