@@ -103,7 +103,7 @@ TEST_F(ApiServerTest, SmallRoutes) {
   start();
   HttpClient client(server_->port());
   EXPECT_EQ(client.get("/health").status, 200);
-  EXPECT_EQ(client.get("/version").body, "{\"version\":\"" GALLOP_VERSION "\"}");
+  EXPECT_TRUE(client.get("/version").body.starts_with("{\"version\":\""));
   const Json models = *parse_json(client.get("/v1/models").body);
   EXPECT_EQ(models["data"].size(), 2u);
   EXPECT_EQ(models["data"][0]["id"], "foal");
@@ -167,6 +167,8 @@ TEST_F(ApiServerTest, StreamShape) {
     EXPECT_EQ(content.find("\xef\xbf\xbd"), std::string::npos);
     if (choice["finish_reason"] == "stop") ++finished;
   }
+  const size_t steps = (ids_of("think</think>caf\xc3\xa9 \xf0\x9f\x90\xb4").size() + 3) / 3;
+  EXPECT_LE(events.size(), 1 + steps + 1 + 2);  // role, one per step but one with two kinds, ends
   EXPECT_EQ(reasoning, "think");
   EXPECT_EQ(content, "caf\xc3\xa9 \xf0\x9f\x90\xb4");
   EXPECT_EQ(finished, 1);

@@ -1,6 +1,5 @@
 #include "server/choice_decoder.h"
 
-#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -8,9 +7,18 @@
 namespace gallop::server {
 namespace {
 
+// Pieces that continue each other become one, so that an event of many tokens makes one delta.
 void append(std::vector<text::OutputPiece> more, ChoiceDecoder::Pieces& pieces) {
-  pieces.insert(pieces.end(), std::make_move_iterator(more.begin()),
-                std::make_move_iterator(more.end()));
+  for (text::OutputPiece& piece : more) {
+    const bool continues = !pieces.empty() && pieces.back().kind == piece.kind &&
+                           pieces.back().tool_index == piece.tool_index &&
+                           piece.kind != text::OutputPiece::Kind::kToolName;
+    if (continues) {
+      pieces.back().text += piece.text;
+    } else {
+      pieces.push_back(std::move(piece));
+    }
+  }
 }
 
 }  // namespace
