@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs one tier of tests and counts: `tools/run_tests.py test|sanitize|full`, `... sum TIER...`.
 
-test: CTest on the release build, then pytest. sanitize: the unit tests and the bad checkpoints under
+test: CTest on the release build, then pytest. sanitize: the unit tests and bad checkpoints under
 ASan + UBSan, the unit tests of base, engine and server under TSan. full: every promised test at its
-full size, part by part; a part that passed is not repeated for the same program and commit. sum: adds
-up what the tiers left in build/results and prints the closing line.
+full size, part by part; a part that passed is not repeated for the same program and commit. sum:
+adds up what the tiers left in build/results and prints the closing line.
 
 The last line is `N passed, N failed`; the exit code is 1 when anything failed or nothing ran.
 """
