@@ -28,7 +28,7 @@ size_t match_end(const SplitPattern& pattern, std::string_view text, size_t begi
 enum class SplitBehavior { kIsolated, kRemoved, kContiguous, kMergedWithPrevious, kMergedWithNext };
 
 struct PreTokenizerStep {
-  std::optional<SplitPattern> pattern;  // none: the piece stays whole
+  std::optional<SplitPattern> pattern = {};  // none: the piece stays whole
   SplitBehavior behavior = SplitBehavior::kIsolated;
   bool invert = false;
   bool byte_level = false;        // then: each byte becomes a character of the GPT-2 alphabet

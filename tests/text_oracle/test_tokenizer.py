@@ -1,4 +1,4 @@
-"""gallop's tokenizer against the PyPI package `tokenizers`: every id and every decoded text equal."""
+"""gallop's tokenizer against the PyPI package `tokenizers`: all ids and decoded texts equal."""
 
 import itertools
 import json
@@ -188,8 +188,9 @@ def test_incomplete_alphabet(gallop, foal_json, tmp_path, corpus):
 
 def random_added_tokens(rng, first_id, vocabulary):
     """Tokens that overlap, hold spaces and marks, equal vocabulary entries or each other's NFC."""
-    contents = ["<x>", "<x", "<x>y", "x>y", " <s>", "<s> ", "  ", "\u00e9", "e\u0301", "\u212b", "\u00c5", "A\u030a",
-                "tool call", "\u0120the", "the", "\u4f60", "a", "\n", "\U0001F680", "'s", "_w_", "\u0301", "er"]
+    contents = ["<x>", "<x", "<x>y", "x>y", " <s>", "<s> ", "  ", "\u00e9", "e\u0301", "\u212b",
+                "\u00c5", "A\u030a", "tool call", "\u0120the", "the", "\u4f60", "a", "\n",
+                "\U0001F680", "'s", "_w_", "\u0301", "er"]
     flags = ["single_word", "lstrip", "rstrip", "normalized"]
     tokens, next_id = [], first_id
     chosen_contents = rng.sample(contents, rng.randint(3, 10))
@@ -237,13 +238,14 @@ def template(*parts):
     return {"type": "TemplateProcessing",
             "single": [{"Sequence": {"id": "A", "type_id": 0}} if part == "A" else
                        {"SpecialToken": {"id": part, "type_id": 0}} for part in parts],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "pair": [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"],
             "special_tokens": {name: {"id": name, "ids": ids, "tokens": [name] * len(ids)}
                                for name, ids in special.items()}}
 
 
 @pytest.mark.parametrize("processor", [
-    byte_level(), template("A"), template("<|im_start|>", "A"), template("two", "A", "<|im_start|>"),
+    byte_level(), template("A"), template("<|im_start|>", "A"),
+    template("two", "A", "<|im_start|>"),
     {"type": "Sequence", "processors": [byte_level(), template("two", "A")]},
     {"type": "Sequence", "processors": [template("A", "two"), byte_level()]},
     {"type": "Sequence", "processors": []}])
