@@ -177,7 +177,8 @@ TEST(Tokenizer, PostProcessorAppliesOnDemand) {
   tree["post_processor"] = Json::parse(R"({"type": "Sequence", "processors": [
       {"type": "ByteLevel"},
       {"type": "TemplateProcessing", "pair": [],
-       "single": [{"SpecialToken": {"id": "B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+       "single": [{"SpecialToken": {"id": "B", "type_id": 0}},
+                  {"Sequence": {"id": "A", "type_id": 0}}],
        "special_tokens": {"B": {"id": "B", "ids": [1, 2], "tokens": ["B", "B"]}}}]})");
   const Tokenizer tokenizer = make(tree);
   EXPECT_EQ(tokenizer.encode("x", true), (Ids{1, 2, 'x'}));
