@@ -226,7 +226,8 @@ Value Interpreter::call_macro(const MacroObject& macro, Arguments arguments) {
 
 void Interpreter::bind_parameter(const Macro& macro, size_t index, Arguments& arguments,
                                  std::vector<bool>& used) {
-  const auto& [id, name] = macro.parameters[index];
+  const NameId id = macro.parameters[index].first;
+  const std::string& name = macro.parameters[index].second;
   const auto named = std::find_if(arguments.named.begin(), arguments.named.end(),
                                   [&](const auto& entry) { return entry.first == name; });
   const bool has_name = named != arguments.named.end();
