@@ -21,12 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Both programs compute in float32 from the same bf16 weights; they differ in the order of additions
-// and in the last bit of exp, log, sin and cos. A chain of n additions has a relative error of at
-// most n 2^-24; its expected size is sqrt(n) 2^-24. Depth adds the errors of about 12 chained
-// operations a layer, n up to 1,536 (GDN state and attention over the context add their lengths),
-// and norms divide by values that may be small: sqrt(12 * 8 layers * 1,536) 2^-24 = 2.3e-5, with a
-// factor of four for cancellation in the residual stream.
+// Both programs compute in float32 from the same bf16 weights; they differ in the order of
+// additions and in the last bit of exp, log, sin and cos. A chain of n additions has a relative
+// error of at most n 2^-24; its expected size is sqrt(n) 2^-24. Depth adds the errors of about 12
+// chained operations a layer, n up to 1,536 (GDN state and attention over the context add their
+// lengths), and norms divide by values that may be small: sqrt(12 * 8 layers * 1,536) 2^-24
+// = 2.3e-5, with a factor of four for cancellation in the residual stream.
 constexpr double kRelative = 1e-4;
 
 double relative_error(const std::vector<float>& got, const float* expected, size_t count) {
@@ -63,8 +63,8 @@ std::vector<Case> random_cases() {
 std::vector<Case> cases() {
   const fs::path root = GALLOP_SOURCE_DIR;
   std::vector<Case> found = random_cases();
-  found.push_back({root / "tests/golden/foal", root / "models/foal/target",
-                   root / "models/foal/drafter"});
+  found.push_back(
+      {root / "tests/golden/foal", root / "models/foal/target", root / "models/foal/drafter"});
   return found;
 }
 
@@ -80,8 +80,7 @@ class Parity : public testing::TestWithParam<Case> {
     Result<model::LoadedModel> target = model::load_model(GetParam().model);
     ASSERT_TRUE(target.ok()) << target.error().message;
     target_ = std::make_unique<model::LoadedModel>(std::move(target).value());
-    Result<model::LoadedDrafter> drafter =
-        model::load_drafter(GetParam().drafter, target_->config);
+    Result<model::LoadedDrafter> drafter = model::load_drafter(GetParam().drafter, target_->config);
     ASSERT_TRUE(drafter.ok()) << drafter.error().message;
     drafter_ = std::make_unique<model::LoadedDrafter>(std::move(drafter).value());
     backend_ = ops::make_cpu_backend(2);
@@ -203,8 +202,8 @@ TEST_P(Parity, ChunksAndThreadsChangeNoBit) {
 }
 
 std::string case_name(const testing::TestParamInfo<Case>& param_info) {
-  std::string name = param_info.param.directory.filename().string() + "_" +
-                     std::to_string(param_info.index);
+  std::string name =
+      param_info.param.directory.filename().string() + "_" + std::to_string(param_info.index);
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }

@@ -66,8 +66,8 @@ TEST(FloatTypes, EveryHalfAndBfloatRoundTrips) {
     const int exponent = (half >> 10) & 31;
     const double mantissa = half & 1023;
     if (exponent == 31) continue;
-    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
-                                           : std::ldexp(1024 + mantissa, exponent - 25);
+    const double magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
     EXPECT_EQ(widened, static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude));
   }
   EXPECT_TRUE(std::isnan(f16_to_f32(0x7e00)));

@@ -19,19 +19,19 @@ std::string check_message(const char* text, const A& left, const B& right) {
 
 }  // namespace gallop
 
-#define CHECK(condition)                                       \
-  do {                                                         \
-    if (!(condition)) [[unlikely]] {                           \
-      ::gallop::check_failed(__FILE__, __LINE__, #condition);  \
-    }                                                          \
+#define CHECK(condition)                                      \
+  do {                                                        \
+    if (!(condition)) [[unlikely]] {                          \
+      ::gallop::check_failed(__FILE__, __LINE__, #condition); \
+    }                                                         \
   } while (false)
 
-#define CHECK_OP(op, left, right)                                                              \
-  do {                                                                                         \
-    if (!((left)op(right))) [[unlikely]] {                                                     \
-      ::gallop::check_failed(__FILE__, __LINE__,                                               \
-                             ::gallop::check_message(#left " " #op " " #right, left, right));  \
-    }                                                                                          \
+#define CHECK_OP(op, left, right)                                                             \
+  do {                                                                                        \
+    if (!((left)op(right))) [[unlikely]] {                                                    \
+      ::gallop::check_failed(__FILE__, __LINE__,                                              \
+                             ::gallop::check_message(#left " " #op " " #right, left, right)); \
+    }                                                                                         \
   } while (false)
 
 #define CHECK_EQ(left, right) CHECK_OP(==, left, right)

@@ -86,11 +86,11 @@ class [[nodiscard]] Result<void> {
 #define GALLOP_CONCAT(a, b) GALLOP_CONCAT_INNER(a, b)
 
 // Returns the error of `expression` (a Result<void> or any Result) from the enclosing function.
-#define RETURN_IF_ERROR(expression)                                     \
-  do {                                                                  \
-    if (auto result_or_error = (expression); !result_or_error.ok()) {   \
-      return result_or_error.error();                                   \
-    }                                                                   \
+#define RETURN_IF_ERROR(expression)                                   \
+  do {                                                                \
+    if (auto result_or_error = (expression); !result_or_error.ok()) { \
+      return result_or_error.error();                                 \
+    }                                                                 \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto value, make_value()): declares `value`, or returns the error.

@@ -1,5 +1,5 @@
-// A fixed number of equal places (pages of a cache, state slots), lent and taken back by number. Host
-// bookkeeping only: what lies in a place is not known here.
+// A fixed number of equal places (pages of a cache, state slots), lent and taken back by number.
+// Host bookkeeping only: what lies in a place is not known here.
 #pragma once
 
 #include <cstdint>

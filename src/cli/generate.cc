@@ -72,9 +72,8 @@ Result<Session> open_session(const GenerateOptions& options) {
   GeneratorOptions generator = options.generator;
   if (session.tokenizer) generator.vocab_limit = session.tokenizer->vocab_limit();
   ASSIGN_OR_RETURN(session.generator, open_generator(generator));
-  session.load_ms = std::chrono::duration<double, std::milli>(
-                        std::chrono::steady_clock::now() - begin)
-                        .count();
+  session.load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return session;
 }
 
@@ -147,8 +146,8 @@ Result<void> run_batch(const GenerateOptions& options) {
   }
   std::cout.flush();
   if (failed > 0) {
-    return Error{fmt::format("{}: {} of {} lines failed", options.batch.string(), failed,
-                             lines.size())};
+    return Error{
+        fmt::format("{}: {} of {} lines failed", options.batch.string(), failed, lines.size())};
   }
   return {};
 }
@@ -261,8 +260,8 @@ void add_generate_command(CLI::App& app, std::function<int()>& action) {
     const size_t sources = static_cast<size_t>(tokens) + static_cast<size_t>(prompt) +
                            command->count("--messages") + command->count("--batch");
     if (sources != 1) {
-      throw CLI::ValidationError("generate",
-                                 "exactly one of --prompt, --tokens, --messages, --batch is needed");
+      throw CLI::ValidationError(
+          "generate", "exactly one of --prompt, --tokens, --messages, --batch is needed");
     }
     action = [options] { return run_generate(*options); };
   });

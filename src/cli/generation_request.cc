@@ -11,12 +11,26 @@
 namespace gallop::cli {
 namespace {
 
-constexpr std::array<std::string_view, 20> kKeys = {
-    "tokens",      "prompt",           "messages",          "max_tokens",
-    "temperature", "top_p",            "top_k",             "min_p",
-    "seed",        "spec_tokens",      "ignore_eos",        "presence_penalty",
-    "stop",        "stop_token_ids",   "frequency_penalty", "repetition_penalty",
-    "logit_bias",  "min_tokens",       "tools",             "chat_template_kwargs"};
+constexpr std::array<std::string_view, 20> kKeys = {"tokens",
+                                                    "prompt",
+                                                    "messages",
+                                                    "max_tokens",
+                                                    "temperature",
+                                                    "top_p",
+                                                    "top_k",
+                                                    "min_p",
+                                                    "seed",
+                                                    "spec_tokens",
+                                                    "ignore_eos",
+                                                    "presence_penalty",
+                                                    "stop",
+                                                    "stop_token_ids",
+                                                    "frequency_penalty",
+                                                    "repetition_penalty",
+                                                    "logit_bias",
+                                                    "min_tokens",
+                                                    "tools",
+                                                    "chat_template_kwargs"};
 
 Error wrong(std::string_view key, std::string_view rule, const Json& found) {
   return Error{fmt::format("{} must be {}, found {}", key, rule, dump_json(found)),
@@ -121,8 +135,8 @@ Result<int32_t> draft_count(const Json& json, int32_t max_drafts) {
   if (entry == json.end() || *entry == "auto") return max_drafts;
   if (*entry == "off") return 0;
   if (!entry->is_number_integer() || *entry < 0 || *entry > max_drafts) {
-    return wrong("spec_tokens",
-                 fmt::format("\"off\", \"auto\" or a number in [0, {}]", max_drafts), *entry);
+    return wrong("spec_tokens", fmt::format("\"off\", \"auto\" or a number in [0, {}]", max_drafts),
+                 *entry);
   }
   return entry->get<int32_t>();
 }

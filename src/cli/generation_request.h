@@ -25,8 +25,8 @@ struct GenerationRequest {
 };
 
 // `json`: an object with exactly one of `tokens`, `prompt`, `messages`, and options in snake_case.
-// Absent options come from `defaults`; `spec_tokens` absent or "auto": `max_drafts`. Errors name the
-// key, what it must be and what it is.
+// Absent options come from `defaults`; `spec_tokens` absent or "auto": `max_drafts`. Errors name
+// the key, what it must be and what it is.
 Result<GenerationRequest> parse_generation_request(const Json& json,
                                                    const model::GenerationDefaults& defaults,
                                                    int32_t max_drafts, const TextTools& tools);

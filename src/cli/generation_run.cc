@@ -17,10 +17,9 @@ Result<std::unique_ptr<GenerationRun>> GenerationRun::start(engine::Generator& g
                                                             std::vector<int32_t> stop_ids) {
   std::unique_ptr<GenerationRun> run(
       new GenerationRun(generator, std::move(request), tokenizer, std::move(stop_ids)));
-  const Result<engine::RequestId> id =
-      generator.submit(run->request_.request, [raw = run.get()](engine::TokenEvent event) {
-        raw->take(std::move(event));
-      });
+  const Result<engine::RequestId> id = generator.submit(
+      run->request_.request,
+      [raw = run.get()](engine::TokenEvent event) { raw->take(std::move(event)); });
   if (!id.ok()) return id.error();
   return run;
 }

@@ -49,8 +49,9 @@ int32_t plan_pages(const engine::ExecutorLimits& limits, int64_t bytes_per_page)
 Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
   if (asked == 0) return max_positions;
   if (asked < 2 || asked > max_positions) {
-    return Error{fmt::format("--max-model-len must be in [2, {}] (max_position_embeddings), it is {}",
-                             max_positions, asked)};
+    return Error{
+        fmt::format("--max-model-len must be in [2, {}] (max_position_embeddings), it is {}",
+                    max_positions, asked)};
   }
   return asked;
 }
@@ -75,24 +76,24 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
   std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(threads);
 
   const auto vocab = static_cast<int32_t>(config.vocab);
-  engine::EngineLimits limits{
-      .executor = {.max_num_seqs = options.max_num_seqs,
-                   .max_prompt_tokens = options.max_num_batched_tokens,
-                   .max_block = drafter ? drafter->config.block : 1,
-                   .max_model_len = max_model_len,
-                   .vocab_limit = options.vocab_limit > 0 ? std::min(options.vocab_limit, vocab)
-                                                          : vocab,
-                   .stop_ids = defaults.stop_ids}};
+  engine::EngineLimits limits{.executor = {.max_num_seqs = options.max_num_seqs,
+                                           .max_prompt_tokens = options.max_num_batched_tokens,
+                                           .max_block = drafter ? drafter->config.block : 1,
+                                           .max_model_len = max_model_len,
+                                           .vocab_limit = options.vocab_limit > 0
+                                                              ? std::min(options.vocab_limit, vocab)
+                                                              : vocab,
+                                           .stop_ids = defaults.stop_ids}};
   const int64_t bytes_per_page = page_bytes(config, drafter.get(), *backend);
   limits.executor.pages = plan_pages(limits.executor, bytes_per_page);
-  log_info(fmt::format("{} layers, {} threads, context {} tokens, {} sequences at once, "
-                       "{} cache pages of {} tokens ({:.1f} MiB)",
-                       config.layers(), threads, max_model_len, options.max_num_seqs,
-                       limits.executor.pages, cache::kPageTokens,
-                       static_cast<double>(limits.executor.pages * bytes_per_page) / (1 << 20)));
-  ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
-                   engine::Engine::start(std::move(target), std::move(drafter), std::move(backend),
-                                         limits));
+  log_info(fmt::format(
+      "{} layers, {} threads, context {} tokens, {} sequences at once, "
+      "{} cache pages of {} tokens ({:.1f} MiB)",
+      config.layers(), threads, max_model_len, options.max_num_seqs, limits.executor.pages,
+      cache::kPageTokens, static_cast<double>(limits.executor.pages * bytes_per_page) / (1 << 20)));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<engine::Engine> engine,
+      engine::Engine::start(std::move(target), std::move(drafter), std::move(backend), limits));
   return std::unique_ptr<engine::Generator>(std::move(engine));
 }
 

@@ -17,11 +17,12 @@ struct GeneratorOptions {
   int32_t max_model_len = 0;      // 0: the model's max_position_embeddings
   int32_t max_num_seqs = 8;
   int32_t max_num_batched_tokens = 512;  // most prompt tokens of a step
-  int32_t vocab_limit = 0;  // Tokenizer::vocab_limit(); 0: without a tokenizer, all of the model's rows
+  int32_t vocab_limit =
+      0;  // Tokenizer::vocab_limit(); 0: without a tokenizer, all of the model's rows
 };
 
-// Loads and checks the checkpoints, plans the memory (printed on stderr) and starts the engine thread.
-// The model's stop ids come from generation_config.json, else config.json.
+// Loads and checks the checkpoints, plans the memory (printed on stderr) and starts the engine
+// thread. The model's stop ids come from generation_config.json, else config.json.
 Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions& options);
 
 }  // namespace gallop::cli

@@ -63,8 +63,8 @@ std::vector<NamedRows> named_rows(const engine::Scores& scores, size_t index,
                                   const model::ModelConfig& config) {
   std::vector<NamedRows> rows = {{fmt::format("logits.{}", index), &scores.logits, config.vocab}};
   for (size_t i = 0; i < layers.size(); ++i) {
-    rows.push_back({fmt::format("hidden.{}.{}", layers[i], index), &scores.hidden[i],
-                    config.hidden});
+    rows.push_back(
+        {fmt::format("hidden.{}.{}", layers[i], index), &scores.hidden[i], config.hidden});
   }
   if (!scores.draft_hidden.empty()) {
     rows.push_back({fmt::format("draft.hidden.{}", index), &scores.draft_hidden, config.hidden});
@@ -141,9 +141,8 @@ void add_score_command(CLI::App& app, std::function<int()>& action) {
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", options->threads, "Threads; changes no bit (all usable cores)")
       ->check(CLI::Range(1, 4096));
-  command->callback([&action, options] {
-    action = [options] { return report(run_score(*options)); };
-  });
+  command->callback(
+      [&action, options] { action = [options] { return report(run_score(*options)); }; });
 }
 
 }  // namespace gallop::cli

@@ -17,9 +17,8 @@ struct Buffers {
   Buffer memory;
 };
 
-Result<Buffers> allocate_buffers(const model::DrafterConfig& config,
-                                 const SpeculatorLimits& limits, int64_t vocab,
-                                 ops::Backend& backend) {
+Result<Buffers> allocate_buffers(const model::DrafterConfig& config, const SpeculatorLimits& limits,
+                                 int64_t vocab, ops::Backend& backend) {
   Arena arena;
   const DType activation = backend.activation_dtype();
   const int64_t width = static_cast<int64_t>(config.target_layers.size()) * config.hidden;
@@ -55,17 +54,14 @@ class DflashSpeculator : public Speculator {
         buffers_(std::move(buffers)),
         backend_(backend) {}
 
-  int32_t max_drafts() const override {
-    return static_cast<int32_t>(drafter_.config().block) - 1;
-  }
+  int32_t max_drafts() const override { return static_cast<int32_t>(drafter_.config().block) - 1; }
 
   std::vector<model::Capture> captures(int64_t rows) override {
     std::vector<model::Capture> captures;
     const int64_t hidden = drafter_.config().hidden;
     int64_t column = 0;
     for (const int32_t layer : drafter_.config().target_layers) {
-      captures.push_back(
-          {layer, buffers_.features.rows(0, rows).columns(column, column + hidden)});
+      captures.push_back({layer, buffers_.features.rows(0, rows).columns(column, column + hidden)});
       column += hidden;
     }
     return captures;
@@ -112,8 +108,7 @@ class DflashSpeculator : public Speculator {
     const TensorView logits = buffers_.logits.rows(0, count);
     backend_.run(ops::GatherRows{.out = masks, .x = hidden, .rows = row_view});
     target_.head(masks, logits);
-    const TensorView tokens =
-        sampler_.choose_best(logits, drafter_.config().mask_token, backend_);
+    const TensorView tokens = sampler_.choose_best(logits, drafter_.config().mask_token, backend_);
     std::vector<int32_t> flat(draft_rows.size());
     backend_.download(flat.data(), tokens);
     RETURN_IF_ERROR(backend_.synchronize());
@@ -164,8 +159,8 @@ Result<std::unique_ptr<Speculator>> make_dflash_speculator(const model::LoadedDr
                    model::Drafter::create(loaded, std::max(limits.max_rows, block_rows), backend));
   ASSIGN_OR_RETURN(
       model::ModelCache cache,
-      model::allocate_cache(
-          config, {.pages = limits.pages, .page_tokens = limits.page_tokens}, backend));
+      model::allocate_cache(config, {.pages = limits.pages, .page_tokens = limits.page_tokens},
+                            backend));
   ASSIGN_OR_RETURN(BatchBuffers batches,
                    BatchBuffers::create(block_rows, limits.max_num_seqs,
                                         limits.max_pages_per_sequence, backend));

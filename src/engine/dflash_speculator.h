@@ -15,7 +15,7 @@ struct SpeculatorLimits {
   int64_t max_rows = 0;  // of a target step
   int32_t max_num_seqs = 0;
   int32_t max_pages_per_sequence = 0;
-  int32_t pages = 0;        // page numbers are the target's: one table serves both caches
+  int32_t pages = 0;  // page numbers are the target's: one table serves both caches
   int32_t page_tokens = 0;
   int32_t vocab_limit = 0;
 };

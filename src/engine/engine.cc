@@ -22,8 +22,7 @@ SequenceState state_of(const Sequence& sequence, int32_t max_model_len) {
   return {.running = sequence.running(),
           .prompt_left = std::max(0, sequence.prompt_tokens() - sequence.cached),
           .drafts = sequence.request.drafts,
-          .pages_needed =
-              cache::pages_for(longest(sequence.request, max_model_len) + look_ahead)};
+          .pages_needed = cache::pages_for(longest(sequence.request, max_model_len) + look_ahead)};
 }
 
 }  // namespace
@@ -41,9 +40,8 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<model::LoadedModel
 }
 
 Engine::Engine(std::unique_ptr<model::LoadedModel> target,
-               std::unique_ptr<model::LoadedDrafter> drafter,
-               std::unique_ptr<ops::Backend> backend, std::unique_ptr<Executor> executor,
-               const EngineLimits& limits)
+               std::unique_ptr<model::LoadedDrafter> drafter, std::unique_ptr<ops::Backend> backend,
+               std::unique_ptr<Executor> executor, const EngineLimits& limits)
     : limits_(limits),
       target_(std::move(target)),
       drafter_(std::move(drafter)),
@@ -71,15 +69,14 @@ Result<RequestId> Engine::submit(Request request, EventSink sink) {
   sequence->sink = std::move(sink);
   const int32_t needed = state_of(*sequence, max_model_len()).pages_needed;
   if (needed > pages_.capacity()) {
-    return Error{fmt::format("the request may need {} cache pages, there are {}", needed,
-                             pages_.capacity()),
-                 ErrorCode::kTooLarge, "max_tokens"};
+    return Error{
+        fmt::format("the request may need {} cache pages, there are {}", needed, pages_.capacity()),
+        ErrorCode::kTooLarge, "max_tokens"};
   }
   const std::lock_guard lock(mutex_);
   if (stop_ || !healthy_) return Error{"the engine has stopped", ErrorCode::kUnavailable};
   if (waiting_ >= limits_.max_queue) {
-    return Error{fmt::format("{} requests are waiting already", waiting_),
-                 ErrorCode::kUnavailable};
+    return Error{fmt::format("{} requests are waiting already", waiting_), ErrorCode::kUnavailable};
   }
   ++waiting_;
   sequence->id = next_id_++;
@@ -139,8 +136,7 @@ Result<void> Engine::step() {
   for (const SequencePlan& planned : step_plan.sequences) {
     if (planned.admit) admit(*list[planned.sequence]);
   }
-  ASSIGN_OR_RETURN(const std::vector<StepOutcome> outcomes,
-                   executor_->execute(step_plan, list));
+  ASSIGN_OR_RETURN(const std::vector<StepOutcome> outcomes, executor_->execute(step_plan, list));
   for (size_t i = 0; i < outcomes.size(); ++i) {
     commit(*list[step_plan.sequences[i].sequence], outcomes[i]);
   }

@@ -26,8 +26,8 @@ struct EngineLimits {
 
 class Engine : public Generator {
  public:
-  // Starts the engine thread. `drafter` may be null; the loaded models and the backend belong to the
-  // engine from here on.
+  // Starts the engine thread. `drafter` may be null; the loaded models and the backend belong to
+  // the engine from here on.
   static Result<std::unique_ptr<Engine>> start(std::unique_ptr<model::LoadedModel> target,
                                                std::unique_ptr<model::LoadedDrafter> drafter,
                                                std::unique_ptr<ops::Backend> backend,

@@ -44,8 +44,8 @@ std::unique_ptr<Engine> start_foal(const EngineLimits& limits, int threads, bool
     EXPECT_TRUE(loaded.ok()) << loaded.error().message;
     drafter = std::make_unique<model::LoadedDrafter>(std::move(loaded).value());
   }
-  auto engine = Engine::start(std::move(owned), std::move(drafter),
-                              ops::make_cpu_backend(threads), limits);
+  auto engine =
+      Engine::start(std::move(owned), std::move(drafter), ops::make_cpu_backend(threads), limits);
   EXPECT_TRUE(engine.ok()) << engine.error().message;
   return std::move(engine).value();
 }
@@ -81,8 +81,7 @@ class Collector {
     if (!event.from_prefill && !event.tokens.empty()) {
       entry.answer.accepted_per_step.push_back(static_cast<int32_t>(event.tokens.size()));
     }
-    entry.answer.tokens.insert(entry.answer.tokens.end(), event.tokens.begin(),
-                               event.tokens.end());
+    entry.answer.tokens.insert(entry.answer.tokens.end(), event.tokens.begin(), event.tokens.end());
     if (event.finish) {
       entry.answer.finish = *event.finish;
       entry.done = true;
@@ -178,8 +177,7 @@ TEST(Engine, MaxTokensCutsInsideABlock) {
   const auto engine = start_foal(foal_limits(1, 64), 1, true);
   const auto greedy = json["items"][0]["greedy_ids"].get<std::vector<int32_t>>();
   for (const int32_t limit : {1, 2, 5, 17}) {
-    const std::vector<Answer> answers =
-        run_all(*engine, {request_of(json["items"][0], limit, 15)});
+    const std::vector<Answer> answers = run_all(*engine, {request_of(json["items"][0], limit, 15)});
     EXPECT_EQ(answers[0].tokens, std::vector<int32_t>(greedy.begin(), greedy.begin() + limit));
     EXPECT_EQ(answers[0].finish, FinishReason::kLength);
   }
@@ -245,8 +243,7 @@ TEST(Engine, MoreRequestsThanPlacesWaitForTheirTurn) {
   for (size_t i = 0; i < 6; ++i) requests.push_back(request_of(json["items"][i * 20], 96, 15));
   const std::vector<Answer> answers = run_all(*engine, requests);
   for (size_t i = 0; i < 6; ++i) {
-    EXPECT_EQ(answers[i].tokens,
-              json["items"][i * 20]["greedy_ids"].get<std::vector<int32_t>>());
+    EXPECT_EQ(answers[i].tokens, json["items"][i * 20]["greedy_ids"].get<std::vector<int32_t>>());
   }
 }
 

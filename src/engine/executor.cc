@@ -47,11 +47,10 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
   ASSIGN_OR_RETURN(BatchBuffers batches,
                    BatchBuffers::create(limits.max_rows(), limits.max_num_seqs,
                                         limits.max_pages_per_sequence(), backend));
-  ASSIGN_OR_RETURN(Sampler sampler, Sampler::create(sampled, history, limits.vocab_limit,
-                                                    limits.stop_ids, backend));
+  ASSIGN_OR_RETURN(Sampler sampler,
+                   Sampler::create(sampled, history, limits.vocab_limit, limits.stop_ids, backend));
   std::unique_ptr<Executor> executor(new Executor(std::move(target), std::move(cache),
-                                                  std::move(batches), std::move(sampler),
-                                                  backend));
+                                                  std::move(batches), std::move(sampler), backend));
   Arena arena;
   const size_t rows = arena.reserve(DType::kI32, {sampled});
   const size_t hidden = arena.reserve(backend.activation_dtype(), {sampled, loaded.config.hidden});
@@ -67,16 +66,16 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
   executor->block_rows_ = arena.place(block_rows, executor->memory_);
   executor->accepted_ = arena.place(accepted, executor->memory_);
   if (drafter != nullptr) {
-    ASSIGN_OR_RETURN(executor->speculator_,
-                     make_dflash_speculator(
-                         *drafter, executor->target_,
-                         {.max_rows = limits.max_rows(),
-                          .max_num_seqs = limits.max_num_seqs,
-                          .max_pages_per_sequence = limits.max_pages_per_sequence(),
-                          .pages = limits.pages,
-                          .page_tokens = cache::kPageTokens,
-                          .vocab_limit = limits.vocab_limit},
-                         backend));
+    ASSIGN_OR_RETURN(
+        executor->speculator_,
+        make_dflash_speculator(*drafter, executor->target_,
+                               {.max_rows = limits.max_rows(),
+                                .max_num_seqs = limits.max_num_seqs,
+                                .max_pages_per_sequence = limits.max_pages_per_sequence(),
+                                .pages = limits.pages,
+                                .page_tokens = cache::kPageTokens,
+                                .vocab_limit = limits.vocab_limit},
+                               backend));
   }
   return executor;
 }
@@ -171,10 +170,8 @@ Result<std::vector<StepOutcome>> Executor::choose(const std::vector<Rows>& rows,
     target_.head(last_hidden, logits);
     const TensorView tokens = sampler_.choose(sampled, logits, backend_);
     const TensorView accepted_view = accepted_.rows(0, blocks);
-    backend_.run(ops::AcceptDrafts{.accepted = accepted_view,
-                                   .block_rows = block_view,
-                                   .ids = fed_view,
-                                   .chosen = tokens});
+    backend_.run(ops::AcceptDrafts{
+        .accepted = accepted_view, .block_rows = block_view, .ids = fed_view, .chosen = tokens});
     backend_.download(chosen.data(), tokens);
     backend_.download(accepted.data(), accepted_view);
     RETURN_IF_ERROR(backend_.synchronize());

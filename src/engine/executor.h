@@ -60,8 +60,7 @@ class Executor {
   Executor(model::TextModel target, model::ModelCache cache, BatchBuffers batches, Sampler sampler,
            ops::Backend& backend);
 
-  Result<std::vector<Rows>> gather_rows(const StepPlan& plan,
-                                        std::span<Sequence* const> sequences);
+  Result<std::vector<Rows>> gather_rows(const StepPlan& plan, std::span<Sequence* const> sequences);
   TensorView run_target(const std::vector<Rows>& rows);
   Result<std::vector<StepOutcome>> choose(const std::vector<Rows>& rows, const TensorView& hidden);
   std::vector<StepOutcome> outcomes(const std::vector<Rows>& rows,

@@ -42,8 +42,8 @@ enum class FinishReason { kStop, kLength, kCancelled, kError };
 // What one step gave one request. Events of a request arrive in order; exactly one has `finish`.
 struct TokenEvent {
   RequestId request = 0;
-  std::vector<int32_t> tokens = {};    // new tokens in order, the stop token included
-  bool from_prefill = false;           // the first token: not gained by a verify step
+  std::vector<int32_t> tokens = {};         // new tokens in order, the stop token included
+  bool from_prefill = false;                // the first token: not gained by a verify step
   std::optional<FinishReason> finish = {};  // set on the last event of the request
   std::string error = {};                   // the reason, for kError
 };

@@ -11,8 +11,8 @@ constexpr size_t kMaxBiases = 1024;
 constexpr size_t kMaxStopIds = 1024;
 
 Error wrong(std::string_view field, std::string_view rule, auto value) {
-  return Error{fmt::format("{} must be {}, it is {}", field, rule, value),
-               ErrorCode::kInvalidInput, std::string(field)};
+  return Error{fmt::format("{} must be {}, it is {}", field, rule, value), ErrorCode::kInvalidInput,
+               std::string(field)};
 }
 
 Result<void> check_ids(std::string_view field, const auto& ids, int32_t vocab, auto id_of) {
@@ -64,12 +64,12 @@ Result<void> check_lengths(const Request& request, const RequestLimits& limits) 
   }
   if (request.max_tokens < 0) return wrong("max_tokens", "at least 1", request.max_tokens);
   if (prompt + request.max_tokens > limits.max_model_len) {
-    return Error{fmt::format("This model's maximum context length is {} tokens. However, you "
-                             "requested {} output tokens and your prompt contains at least {} "
-                             "input tokens, for a total of {} tokens.",
-                             limits.max_model_len, request.max_tokens, prompt,
-                             prompt + request.max_tokens),
-                 ErrorCode::kTooLarge, "input_tokens"};
+    return Error{
+        fmt::format("This model's maximum context length is {} tokens. However, you "
+                    "requested {} output tokens and your prompt contains at least {} "
+                    "input tokens, for a total of {} tokens.",
+                    limits.max_model_len, request.max_tokens, prompt, prompt + request.max_tokens),
+        ErrorCode::kTooLarge, "input_tokens"};
   }
   if (request.min_tokens < 0) return wrong("min_tokens", "at least 0", request.min_tokens);
   if (request.max_tokens > 0 && request.min_tokens > request.max_tokens) {

@@ -7,7 +7,7 @@
 namespace gallop::engine {
 
 struct RequestLimits {
-  int32_t vocab = 0;          // ids a prompt may hold: [0, vocab)
+  int32_t vocab = 0;  // ids a prompt may hold: [0, vocab)
   int32_t max_model_len = 0;
   int32_t max_drafts = 0;
 };

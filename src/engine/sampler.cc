@@ -52,7 +52,8 @@ TensorView Sampler::choose(std::span<const SampledRows> sampled, const TensorVie
   return run(lists, logits, backend);
 }
 
-// Bias lists of a sequence: bans first, then logit_bias; a row at or past min_tokens skips the bans.
+// Bias lists of a sequence: bans first, then logit_bias; a row at or past min_tokens skips the
+// bans.
 void Sampler::add_rows(const SampledRows& rows, Lists& lists) const {
   const Sequence& sequence = *rows.sequence;
   const Request& request = sequence.request;

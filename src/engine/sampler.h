@@ -22,8 +22,8 @@ struct SampledRows {
 
 class Sampler {
  public:
-  // `stop_ids`: the model's own, masked below a request's min_tokens. Histories and biases grow with
-  // requests, so their buffers are allocated as needed, up to `max_tokens` entries.
+  // `stop_ids`: the model's own, masked below a request's min_tokens. Histories and biases grow
+  // with requests, so their buffers are allocated as needed, up to `max_tokens` entries.
   static Result<Sampler> create(int64_t max_rows, int64_t max_tokens, int32_t vocab_limit,
                                 std::vector<int32_t> stop_ids, ops::Backend& backend);
 

@@ -10,10 +10,10 @@ namespace gallop::engine {
 
 // What the scheduler may know of a sequence; in order of arrival.
 struct SequenceState {
-  bool running = false;       // holds a slot and pages
-  int32_t prompt_left = 0;    // prompt tokens not yet run; 0: decoding
-  int32_t drafts = 0;         // drafts a decode step verifies
-  int32_t pages_needed = 0;   // for the longest outcome, look-ahead included
+  bool running = false;      // holds a slot and pages
+  int32_t prompt_left = 0;   // prompt tokens not yet run; 0: decoding
+  int32_t drafts = 0;        // drafts a decode step verifies
+  int32_t pages_needed = 0;  // for the longest outcome, look-ahead included
 };
 
 struct StepBudget {
@@ -24,8 +24,8 @@ struct StepBudget {
 };
 
 // First come, first served: every decoding sequence gets its block; prompts share what is left of
-// max_prompt_tokens in order of arrival; waiting sequences are admitted in order while a slot and all
-// of their pages are free, and the first that does not fit holds back those behind it.
+// max_prompt_tokens in order of arrival; waiting sequences are admitted in order while a slot and
+// all of their pages are free, and the first that does not fit holds back those behind it.
 StepPlan plan_step(std::span<const SequenceState> sequences, const StepBudget& budget);
 
 }  // namespace gallop::engine

@@ -32,20 +32,18 @@ Result<std::unique_ptr<Scorer>> Scorer::create(const model::LoadedModel& loaded,
   }
   Arena arena;
   const size_t logits = arena.reserve(DType::kF32, {rows, loaded.config.vocab});
-  const size_t hidden = arena.reserve(backend.activation_dtype(), {rows, loaded.config.hidden});
   const size_t features =
       arena.reserve(backend.activation_dtype(), {rows, taps * loaded.config.hidden});
   ASSIGN_OR_RETURN(scorer->memory_, backend.allocate(arena.bytes()));
   scorer->logits_ = arena.place(logits, scorer->memory_);
-  scorer->hidden_ = arena.place(hidden, scorer->memory_);
   scorer->features_ = arena.place(features, scorer->memory_);
   return scorer;
 }
 
-Result<Scores> Scorer::score(const std::vector<int32_t>& ids,
-                             const std::vector<int32_t>& layers) {
+Result<Scores> Scorer::score(const std::vector<int32_t>& ids, const std::vector<int32_t>& layers) {
   Scores scores;
   scores.hidden.resize(layers.size());
+  RETURN_IF_ERROR(reserve_hidden(static_cast<int64_t>(layers.size())));
   const auto tokens = static_cast<int32_t>(ids.size());
   for (int32_t position = 0; position < tokens; position += chunk_) {
     const auto count = static_cast<size_t>(std::min(chunk_, tokens - position));
@@ -57,6 +55,34 @@ Result<Scores> Scorer::score(const std::vector<int32_t>& ids,
   return scores;
 }
 
+Result<void> Scorer::reserve_hidden(int64_t layers) {
+  const Shape shape{layers, chunk_, target_.config().hidden};
+  const size_t bytes =
+      static_cast<size_t>(shape.elements()) * dtype_bytes(backend_.activation_dtype());
+  ASSIGN_OR_RETURN(hidden_memory_, backend_.allocate(bytes));
+  hidden_ = hidden_memory_.view(backend_.activation_dtype(), shape);
+  return {};
+}
+
+// What is kept of a chunk: the layers asked for, and the drafter's features side by side.
+std::vector<model::Capture> Scorer::captures(const std::vector<int32_t>& layers,
+                                             int64_t rows) const {
+  std::vector<model::Capture> captures;
+  const int64_t width = target_.config().hidden;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto slice = static_cast<int64_t>(i);
+    captures.push_back(
+        {layers[i], hidden_.rows(slice, slice + 1).reshaped({chunk_, width}).rows(0, rows)});
+  }
+  if (!drafter_) return captures;
+  int64_t column = 0;
+  for (const int32_t layer : drafter_->config().target_layers) {
+    captures.push_back({layer, features_.rows(0, rows).columns(column, column + width)});
+    column += width;
+  }
+  return captures;
+}
+
 void Scorer::run_chunk(std::span<const int32_t> ids, int32_t position,
                        const std::vector<int32_t>& layers, Scores& scores) {
   const auto rows = static_cast<int64_t>(ids.size());
@@ -65,34 +91,11 @@ void Scorer::run_chunk(std::span<const int32_t> ids, int32_t position,
               .ids = std::vector<int32_t>(ids.begin(), ids.end()),
               .pages = pages_};
   const UploadedBatch uploaded = batches_.upload(batch, backend_);
-  Buffer captured;
-  std::vector<model::Capture> captures;
-  const int64_t width = target_.config().hidden;
-  if (!layers.empty()) {
-    Result<Buffer> made = backend_.allocate(layers.size() * static_cast<size_t>(rows * width) *
-                                            dtype_bytes(backend_.activation_dtype()));
-    CHECK(made.ok());
-    captured = std::move(made).value();
-  }
-  const TensorView all = layers.empty()
-                             ? TensorView()
-                             : captured.view(backend_.activation_dtype(),
-                                             {static_cast<int64_t>(layers.size()) * rows, width});
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const int64_t begin = static_cast<int64_t>(i) * rows;
-    captures.push_back({layers[i], all.rows(begin, begin + rows)});
-  }
-  if (drafter_) {
-    int64_t column = 0;
-    for (const int32_t layer : drafter_->config().target_layers) {
-      captures.push_back({layer, features_.rows(0, rows).columns(column, column + width)});
-      column += width;
-    }
-  }
-  const TensorView normed = target_.forward(uploaded.ids, uploaded.batch, cache_, captures);
+  const std::vector<model::Capture> kept = captures(layers, rows);
+  const TensorView normed = target_.forward(uploaded.ids, uploaded.batch, cache_, kept);
   target_.head(normed, logits_.rows(0, rows));
   append(logits_.rows(0, rows), scores.logits);
-  for (size_t i = 0; i < layers.size(); ++i) append(captures[i].out, scores.hidden[i]);
+  for (size_t i = 0; i < layers.size(); ++i) append(kept[i].out, scores.hidden[i]);
   if (drafter_) learn_chunk(uploaded, rows);
 }
 
@@ -105,10 +108,10 @@ void Scorer::learn_chunk(const UploadedBatch& uploaded, int64_t rows) {
 void Scorer::draft(int32_t anchor, int32_t position, Scores& scores) {
   const auto block = static_cast<int32_t>(drafter_->config().block);
   std::vector<BatchSequence> batch(1);
-  batch[0] = {.rows = {.rows = block, .position = position, .provisional = 1},
-              .ids = std::vector<int32_t>(static_cast<size_t>(block),
-                                          drafter_->config().mask_token),
-              .pages = pages_};
+  batch[0] = {
+      .rows = {.rows = block, .position = position, .provisional = 1},
+      .ids = std::vector<int32_t>(static_cast<size_t>(block), drafter_->config().mask_token),
+      .pages = pages_};
   batch[0].ids[0] = anchor;
   const UploadedBatch uploaded = batches_.upload(batch, backend_);
   const TensorView hidden =

@@ -42,8 +42,10 @@ class Scorer {
   explicit Scorer(model::TextModel target, ops::Backend& backend)
       : target_(std::move(target)), backend_(backend) {}
 
-  void run_chunk(std::span<const int32_t> ids, int32_t position,
-                 const std::vector<int32_t>& layers, Scores& scores);
+  Result<void> reserve_hidden(int64_t layers);
+  std::vector<model::Capture> captures(const std::vector<int32_t>& layers, int64_t rows) const;
+  void run_chunk(std::span<const int32_t> ids, int32_t position, const std::vector<int32_t>& layers,
+                 Scores& scores);
   void learn_chunk(const UploadedBatch& uploaded, int64_t rows);
   void draft(int32_t anchor, int32_t position, Scores& scores);
   void append(const TensorView& rows, std::vector<float>& to);
@@ -57,9 +59,10 @@ class Scorer {
   std::vector<int32_t> pages_;  // the one sequence's, in order
   int32_t chunk_ = 0;
   TensorView logits_;    // [rows, vocab] f32
-  TensorView hidden_;    // [rows, hidden] activation dtype, contiguous copy of a capture
   TensorView features_;  // [rows, taps * hidden] activation dtype
   Buffer memory_;
+  TensorView hidden_;  // [layers asked for, chunk, hidden] activation dtype
+  Buffer hidden_memory_;
 };
 
 }  // namespace gallop::engine

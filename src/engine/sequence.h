@@ -1,4 +1,5 @@
-// One accepted request on its way through the engine: its tokens and how far each cache has followed.
+// One accepted request on its way through the engine: its tokens and how far each cache has
+// followed.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace gallop::engine {
 
-// Invariant: fold <= cached <= tokens.size(); after the prompt, tokens.size() == cached + 1: the last
-// token (the anchor of the next block) has been chosen but not yet run.
+// Invariant: fold <= cached <= tokens.size(); after the prompt, tokens.size() == cached + 1: the
+// last token (the anchor of the next block) has been chosen but not yet run.
 //
 //   [0, cached - fold)       in the key-value pages, the conv ring and the GDN state
 //   [cached - fold, cached)  in the pages and rings; the GDN state takes it in on the next load

@@ -37,8 +37,8 @@ class Speculator {
   // What the speculator wants to see of the target's step of `rows` rows.
   virtual std::vector<model::Capture> captures(int64_t rows) = 0;
 
-  // After a target step: takes in the committed rows of it. Called for every step of a sequence that
-  // will ask for drafts, prompt included, in order of position.
+  // After a target step: takes in the committed rows of it. Called for every step of a sequence
+  // that will ask for drafts, prompt included, in order of position.
   virtual void learn(std::span<const CommittedRows> committed) = 0;
 
   // One list of drafts per request, each of the length asked for.

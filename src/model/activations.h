@@ -1,5 +1,5 @@
-// Every buffer of a step, named and planned in one arena. Buffers are as wide as the widest user and
-// as long as the longest step; a step uses the first rows.
+// Every buffer of a step, named and planned in one arena. Buffers are as wide as the widest user
+// and as long as the longest step; a step uses the first rows.
 #pragma once
 
 #include "base/result.h"

@@ -1,5 +1,6 @@
 // The three blocks of a Qwen3.5 decoder layer, written once over the ops. Each reads
-// `activations.normed` and leaves in `activations.delta` what is to be added to the residual stream.
+// `activations.normed` and leaves in `activations.delta` what is to be added to the residual
+// stream.
 #pragma once
 
 #include "model/activations.h"

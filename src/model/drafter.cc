@@ -9,8 +9,7 @@ namespace gallop::model {
 
 Result<Drafter> Drafter::create(const LoadedDrafter& loaded, int64_t max_rows,
                                 ops::Backend& backend) {
-  ASSIGN_OR_RETURN(Activations activations,
-                   allocate_activations(loaded.config, max_rows, backend));
+  ASSIGN_OR_RETURN(Activations activations, allocate_activations(loaded.config, max_rows, backend));
   return Drafter(loaded.config, place_weights(loaded.weights, backend), std::move(activations),
                  backend);
 }
@@ -33,8 +32,7 @@ void Drafter::write_context(const TensorView& features, const TensorView& positi
   const int64_t kv_width = 2 * config_->kv_heads * config_->head_dim;
   for (size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     const TensorView kv = act.projected.columns(0, kv_width);
-    backend_->run(
-        ops::Linear{.out = kv, .x = act.normed, .weight = &weights_.layers[layer].kv});
+    backend_->run(ops::Linear{.out = kv, .x = act.normed, .weight = &weights_.layers[layer].kv});
     write_keys_values(layer, kv, positions, kv_slots, std::get<AttentionCache>(cache.layers[layer]),
                       act);
   }
@@ -62,8 +60,8 @@ void Drafter::write_keys_values(size_t layer, const TensorView& kv, const Tensor
                              .v_pages = cache.v_pages});
 }
 
-TensorView Drafter::forward(TextModel& target, const TensorView& ids,
-                            const ops::RaggedBatch& batch, ModelCache& cache) {
+TensorView Drafter::forward(TextModel& target, const TensorView& ids, const ops::RaggedBatch& batch,
+                            ModelCache& cache) {
   const Activations act = activations_.first_rows(batch.rows());
   target.embed(ids, act.residual);
   ops::AddRmsNorm add_norm{.residual = act.residual,

@@ -1,5 +1,5 @@
-// The DFlash drafter: features of the target's layers become its context keys and values; a block of
-// [anchor, mask, mask, ...] is filled in one pass over them.
+// The DFlash drafter: features of the target's layers become its context keys and values; a block
+// of [anchor, mask, mask, ...] is filled in one pass over them.
 #pragma once
 
 #include "base/result.h"
@@ -21,17 +21,17 @@ class Drafter {
 
   const DrafterConfig& config() const { return *config_; }
 
-  // Context of committed tokens: c = hidden_norm(fc(features)), then per layer K = rope(k_norm(Wk c)),
-  // V = Wv c into the pages. No input norm, no residual, no MLP for context rows.
-  // features [rows, taps * hidden], the captured layers side by side in the order of target_layers;
+  // Context of committed tokens: c = hidden_norm(fc(features)), then per layer K = rope(k_norm(Wk
+  // c)), V = Wv c into the pages. No input norm, no residual, no MLP for context rows. features
+  // [rows, taps * hidden], the captured layers side by side in the order of target_layers;
   // positions, kv_slots [rows] i32.
   void write_context(const TensorView& features, const TensorView& positions,
                      const TensorView& kv_slots, ModelCache& cache);
 
-  // Fills blocks: ids [rows] (anchor, then mask ids) at the batch's positions, embedded by the target.
-  // The block's own keys and values go to the pages of its positions and are overwritten by later
-  // context. Returns the final-normed hidden rows [rows, hidden], valid until the next call; logits
-  // are the target's head of them, row i speaking for its own position.
+  // Fills blocks: ids [rows] (anchor, then mask ids) at the batch's positions, embedded by the
+  // target. The block's own keys and values go to the pages of its positions and are overwritten by
+  // later context. Returns the final-normed hidden rows [rows, hidden], valid until the next call;
+  // logits are the target's head of them, row i speaking for its own position.
   TensorView forward(TextModel& target, const TensorView& ids, const ops::RaggedBatch& batch,
                      ModelCache& cache);
 

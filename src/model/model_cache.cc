@@ -54,8 +54,8 @@ Result<ModelCache> allocate_cache(const ModelConfig& config, const CacheSizes& s
   std::vector<Reserved> layers;
   for (const LayerKind kind : config.layer_kinds) {
     if (kind == LayerKind::kFullAttention) {
-      layers.push_back(reserve_attention(arena, sizes, config.kv_heads, config.head_dim,
-                                         backend.cache_dtype()));
+      layers.push_back(
+          reserve_attention(arena, sizes, config.kv_heads, config.head_dim, backend.cache_dtype()));
     } else {
       layers.push_back(reserve_gdn(arena, sizes, config, backend.activation_dtype()));
     }
@@ -68,8 +68,8 @@ Result<ModelCache> allocate_cache(const DrafterConfig& config, const CacheSizes&
   Arena arena;
   std::vector<Reserved> layers;
   for (size_t i = 0; i < config.layers.size(); ++i) {
-    layers.push_back(reserve_attention(arena, sizes, config.kv_heads, config.head_dim,
-                                       backend.cache_dtype()));
+    layers.push_back(
+        reserve_attention(arena, sizes, config.kv_heads, config.head_dim, backend.cache_dtype()));
   }
   return allocate(arena, layers, backend);
 }

@@ -15,7 +15,8 @@
 namespace gallop::model {
 
 struct AttentionCache {
-  TensorView k_pages;  // [pages, page_tokens, kv_heads, head_dim] cache dtype, keys after norm and rope
+  TensorView
+      k_pages;  // [pages, page_tokens, kv_heads, head_dim] cache dtype, keys after norm and rope
   TensorView v_pages;  // [pages, page_tokens, kv_heads, head_dim] cache dtype
 };
 
@@ -36,8 +37,8 @@ struct CacheSizes {
   int32_t max_block = 1;  // most provisional rows of a sequence in one step
 };
 
-// Owns the memory; the views stay valid while it lives. No layer's content needs clearing: position 0
-// starts from zero.
+// Owns the memory; the views stay valid while it lives. No layer's content needs clearing: position
+// 0 starts from zero.
 struct ModelCache {
   std::vector<LayerCache> layers;
   Buffer memory;

@@ -7,8 +7,7 @@ namespace gallop::model {
 
 Result<TextModel> TextModel::create(const LoadedModel& loaded, int64_t max_rows,
                                     ops::Backend& backend) {
-  ASSIGN_OR_RETURN(Activations activations,
-                   allocate_activations(loaded.config, max_rows, backend));
+  ASSIGN_OR_RETURN(Activations activations, allocate_activations(loaded.config, max_rows, backend));
   return TextModel(loaded.config, place_weights(loaded.weights, backend), std::move(activations),
                    backend);
 }

@@ -27,8 +27,8 @@ class TextModel {
 
   const ModelConfig& config() const { return *config_; }
 
-  // Runs the rows of `batch` through all layers, reading and writing `cache`. Returns the final-normed
-  // hidden rows [rows, hidden], which stay valid until the next call.
+  // Runs the rows of `batch` through all layers, reading and writing `cache`. Returns the
+  // final-normed hidden rows [rows, hidden], which stay valid until the next call.
   TensorView forward(const TensorView& ids, const ops::RaggedBatch& batch, ModelCache& cache,
                      std::span<const Capture> captures);
 

@@ -60,8 +60,8 @@ bool TensorView::contiguous() const {
 TensorView TensorView::slice(int axis, int64_t begin, int64_t end) const {
   CHECK(begin >= 0 && begin <= end && end <= shape_[axis]);
   TensorView view = *this;
-  view.data_ =
-      static_cast<uint8_t*>(data_) + static_cast<size_t>(begin * stride(axis)) * dtype_bytes(dtype_);
+  view.data_ = static_cast<uint8_t*>(data_) +
+               static_cast<size_t>(begin * stride(axis)) * dtype_bytes(dtype_);
   view.shape_ = shape_.with_extent(axis, end - begin);
   return view;
 }

@@ -10,11 +10,11 @@ namespace {
 
 // Where one sequence's keys and values lie, for one kv head.
 struct PagedHead {
-  const float* keys;      // of page 0, this head
-  const float* values;    // likewise
-  const int32_t* pages;   // page numbers of the sequence
+  const float* keys;     // of page 0, this head
+  const float* values;   // likewise
+  const int32_t* pages;  // page numbers of the sequence
   int64_t page_size;
-  int64_t token_stride;   // floats from one token to the next inside a page
+  int64_t token_stride;  // floats from one token to the next inside a page
 
   int64_t offset(int64_t position) const {
     const int64_t page = pages[position / page_size];
@@ -78,8 +78,8 @@ void attend_row(const PagedAttention& op, int64_t sequence_index, const Sequence
 
 void run_cpu(const PagedAttention& op, ThreadPool& pool) {
   for (int64_t s = 0; s < op.batch.num_sequences(); ++s) {
-    const SequenceRows sequence = *reinterpret_cast<const SequenceRows*>(
-        op.batch.sequences.row<const int32_t>(s));
+    const SequenceRows sequence =
+        *reinterpret_cast<const SequenceRows*>(op.batch.sequences.row<const int32_t>(s));
     pool.parallel_for(sequence.rows, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scores;
       for (int64_t i = begin; i < end; ++i) {

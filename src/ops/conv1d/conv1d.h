@@ -11,8 +11,8 @@ namespace gallop::ops {
 // input of position p lies at p mod ring; inputs before position 0 are zero (the ring is not read).
 // The step's own inputs go into the ring, so a roll-back is a smaller position in the next step.
 // ring >= width - 1 + the most rows of a provisional block. `out` must not overlap `x`.
-// Source: Qwen3_5GatedDeltaNet.forward, causal_conv1d with silu (transformers, modeling_qwen3_5.py),
-// kept in f32 through silu.
+// Source: Qwen3_5GatedDeltaNet.forward, causal_conv1d with silu (transformers,
+// modeling_qwen3_5.py), kept in f32 through silu.
 struct CausalConv1d {
   TensorView out;     // [rows, channels] activation dtype
   TensorView x;       // [rows, channels] activation dtype, rows may be strided

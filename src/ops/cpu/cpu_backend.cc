@@ -24,8 +24,8 @@ class CpuBackend : public Backend {
         op);
   }
 
-  // Anonymous mappings: zeroed, page-aligned, and real only once touched, so that a large cache costs
-  // what is used of it.
+  // Anonymous mappings: zeroed, page-aligned, and real only once touched, so that a large cache
+  // costs what is used of it.
   Result<Buffer> allocate(size_t bytes) override {
     if (bytes == 0) return Buffer();
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

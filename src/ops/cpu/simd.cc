@@ -95,8 +95,8 @@ HWY_INLINE void linear_columns(const LinearBlock& block, int64_t column) {
   for (; row + kTileRows <= block.rows; row += kTileRows) {
     for (int c = 0; c < COLUMNS; c += kStep) {
       linear_tile<kTileRows, kStep>(block.x + row * block.x_stride, block.x_stride,
-                                    weight + c * block.k, block.k,
-                                    out + row * block.out_stride + c, block.out_stride);
+                                    weight + c * block.k, block.k, out + row * block.out_stride + c,
+                                    block.out_stride);
     }
   }
   for (; row < block.rows; ++row) {
@@ -123,7 +123,7 @@ void linear_block(const LinearBlock& block) {
     case DType::kF16:
       return linear_typed<hwy::float16_t>(block);
     default:
-      CHECK(!"linear weights are F32, BF16 or F16");
+      check_failed(__FILE__, __LINE__, "linear weights are F32, BF16 or F16");
   }
 }
 
@@ -230,9 +230,7 @@ void linear_block(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(linear_block)
 
 float dot(const float* a, const float* b, int64_t n) { return HWY_DYNAMIC_DISPATCH(dot)(a, b, n); }
 
-void axpy(float a, const float* x, float* y, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(axpy)(a, x, y, n);
-}
+void axpy(float a, const float* x, float* y, int64_t n) { HWY_DYNAMIC_DISPATCH(axpy)(a, x, y, n); }
 
 void gdn_token(float* state, const GdnToken& token) {
   HWY_DYNAMIC_DISPATCH(gdn_token)(state, token);

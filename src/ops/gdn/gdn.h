@@ -15,10 +15,10 @@ namespace gallop::ops {
 // Which state: at position 0, zero (the slot is not read). Else the slot's state after it has taken
 // in the `fold` ring entries before `position` by the same two updates (S <- exp(g) S;
 // S <- S + k u^T), which is then stored. Prompt rows go on in the slot's state itself. Provisional
-// rows work on a copy and leave (k, u, g) of position p in the ring at p mod ring: accepting the first
-// n of them is the next step's fold = n, rolling back is a smaller fold.
-// ring >= 2 * the most rows of a provisional block, so old and new entries never share a place.
-// Source: Qwen3_5GatedDeltaNet, torch_recurrent_gated_delta_rule with use_qk_l2norm_in_kernel
+// rows work on a copy and leave (k, u, g) of position p in the ring at p mod ring: accepting the
+// first n of them is the next step's fold = n, rolling back is a smaller fold. ring >= 2 * the most
+// rows of a provisional block, so old and new entries never share a place. Source:
+// Qwen3_5GatedDeltaNet, torch_recurrent_gated_delta_rule with use_qk_l2norm_in_kernel
 // (transformers, modeling_qwen3_5.py); Yang et al. 2024, Gated Delta Networks, equation 10.
 struct GdnUpdate {
   TensorView out;      // [rows, v_heads, v_dim] activation dtype

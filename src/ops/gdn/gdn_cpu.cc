@@ -18,9 +18,7 @@ struct Head {
   int64_t k_dim;
   int64_t v_dim;
 
-  float* state() const {
-    return op.state.row<float>(sequence.state_slot) + v_head * k_dim * v_dim;
-  }
+  float* state() const { return op.state.row<float>(sequence.state_slot) + v_head * k_dim * v_dim; }
   int64_t ring_place(int64_t position) const { return position % op.ring_k.extent(1); }
   float* ring_k(int64_t position) const {
     return op.ring_k.row<float>(sequence.state_slot) +
@@ -31,8 +29,8 @@ struct Head {
            (ring_place(position) * op.ring_u.extent(2) + v_head) * v_dim;
   }
   float* ring_g(int64_t position) const {
-    return op.ring_g.row<float>(sequence.state_slot) +
-           ring_place(position) * op.ring_g.extent(2) + v_head;
+    return op.ring_g.row<float>(sequence.state_slot) + ring_place(position) * op.ring_g.extent(2) +
+           v_head;
   }
   // Several value heads share a key head; the first of them keeps its key in the ring.
   bool owns_key() const { return v_head % (op.state.extent(1) / op.ring_k.extent(2)) == 0; }
@@ -75,8 +73,8 @@ void update_row(const Head& head, float* state, int64_t i, Scratch& scratch) {
   const int64_t h = head.v_head;
   const float a = op.a.row<const float>(row)[h];
   const float b = op.b.row<const float>(row)[h];
-  const float g = -std::exp(op.a_log.as<const float>()[h]) *
-                  softplus(a + op.dt_bias.as<const float>()[h]);
+  const float g =
+      -std::exp(op.a_log.as<const float>()[h]) * softplus(a + op.dt_bias.as<const float>()[h]);
   simd::gdn_token(state, {.q = scratch.q.data(),
                           .k = scratch.k.data(),
                           .v = qkv + 2 * key_width + h * head.v_dim,

@@ -8,10 +8,10 @@ namespace gallop::ops {
 
 // out[row, j] = sum over i of x[row, i] * weight[j, i]; the parts' outputs stand side by side in
 // their order. Weights are widened exactly; accumulates in f32, rounds once at store. One output is
-// one fixed chain, whatever the number of rows: lane l of 16 sums the products of i = l, l + 16, ...
-// ascending with fused multiply-adds, then lanes l and l + 8, l + 4, l + 2, l + 1 are added.
-// No bias. `out` must not overlap `x`. `weight` outlives the call.
-// Source: torch.nn.Linear without bias (all projections of Qwen3.5 and of the DFlash drafter).
+// one fixed chain, whatever the number of rows: lane l of 16 sums the products of i = l, l + 16,
+// ... ascending with fused multiply-adds, then lanes l and l + 8, l + 4, l + 2, l + 1 are added. No
+// bias. `out` must not overlap `x`. `weight` outlives the call. Source: torch.nn.Linear without
+// bias (all projections of Qwen3.5 and of the DFlash drafter).
 struct Linear {
   TensorView out;  // [rows, n] activation dtype
   TensorView x;    // [rows, k] activation dtype

@@ -19,7 +19,8 @@ void run_part(const TensorView& x, const TensorView& weight, const TensorView& o
   const int64_t k = weight.extent(1);
   const int64_t rows = x.extent(0);
   const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit;
-  const int64_t grain = std::max<int64_t>(1, kMinWork / std::max<int64_t>(1, rows * k * kColumnUnit));
+  const int64_t grain =
+      std::max<int64_t>(1, kMinWork / std::max<int64_t>(1, rows * k * kColumnUnit));
   pool.parallel_for(units, grain, [&](int64_t begin, int64_t end) {
     const int64_t first = begin * kColumnUnit;
     const int64_t last = std::min(end * kColumnUnit, columns);

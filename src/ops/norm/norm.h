@@ -6,9 +6,8 @@
 namespace gallop::ops {
 
 // out[row] = x[row] * rsqrt(mean(x[row]^2) + eps) * (weight_offset + weight).
-// `weight_offset` is 1 for Qwen3.5's zero-centred norms, 0 for the drafter's plain ones. `out` may be
-// `x`.
-// Source: Qwen3_5RMSNorm (transformers, modeling_qwen3_5.py); Qwen3RMSNorm for the drafter.
+// `weight_offset` is 1 for Qwen3.5's zero-centred norms, 0 for the drafter's plain ones. `out` may
+// be `x`. Source: Qwen3_5RMSNorm (transformers, modeling_qwen3_5.py); Qwen3RMSNorm for the drafter.
 struct RmsNorm {
   TensorView out;     // [rows, width] activation dtype
   TensorView x;       // [rows, width] activation dtype

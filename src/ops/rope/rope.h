@@ -12,8 +12,8 @@ namespace gallop::ops {
 // p the row's position; angles, cos and sin in f32. The rest of the head passes through. `out` must
 // not overlap `x`.
 // Source: Qwen3_5Attention.forward, q_norm / k_norm and apply_rotary_pos_emb (transformers,
-// modeling_qwen3_5.py; text positions, where the three M-RoPE axes are equal); Qwen3Attention for the
-// drafter.
+// modeling_qwen3_5.py; text positions, where the three M-RoPE axes are equal); Qwen3Attention for
+// the drafter.
 struct NormRope {
   TensorView out;        // [rows, heads, head_dim] activation dtype
   TensorView x;          // [rows, heads, head_dim] activation dtype, rows and heads may be strided

@@ -17,18 +17,20 @@ struct SampleOptions {
   float presence_penalty = 0;
   float frequency_penalty = 0;
   float repetition_penalty = 1;
-  int32_t top_k = 0;            // 0: off
-  int32_t position = 0;         // of the token to be chosen
-  int32_t history_begin = 0;    // [history_begin, generated_begin) is the prompt,
-  int32_t generated_begin = 0;  // [generated_begin, history_end) what was generated before this row;
-  int32_t history_end = 0;      // both empty when no penalty is on
-  int32_t bias_begin = 0;       // [bias_begin, bias_end) of the bias lists; -inf bans a token
+  int32_t top_k = 0;          // 0: off
+  int32_t position = 0;       // of the token to be chosen
+  int32_t history_begin = 0;  // [history_begin, generated_begin) is the prompt,
+  int32_t generated_begin =
+      0;                    // [generated_begin, history_end) what was generated before this row;
+  int32_t history_end = 0;  // both empty when no penalty is on
+  int32_t bias_begin = 0;   // [bias_begin, bias_end) of the bias lists; -inf bans a token
   int32_t bias_end = 0;
   int32_t reserved = 0;
 };
 static_assert(sizeof(SampleOptions) == 64);
 
-// tokens[row] = the chosen id in [0, vocab_limit); equal scores: the lowest id. In this order, in f32:
+// tokens[row] = the chosen id in [0, vocab_limit); equal scores: the lowest id. In this order, in
+// f32:
 //   1. l += bias;  2. l = l / r if l > 0 else l * r for each distinct history token (r the
 //   repetition penalty), then l -= presence + frequency * count for each distinct generated token;
 //   3. temperature 0: argmax. Else l = l / temperature;
@@ -37,15 +39,15 @@ static_assert(sizeof(SampleOptions) == 64);
 //      reaches top_p, at least one;
 //   7. argmax of l - log(-log(r)), r = counter_uniform(seed, position, id) (Gumbel-max).
 // A row whose tokens are all banned gets the lowest id.
-// Source: the order of vLLM's sampler (CONTRACTS: Common meaning); Gumbel 1954 / Maddison et al. 2014
-// for step 7.
+// Source: the order of vLLM's sampler (CONTRACTS: Common meaning); Gumbel 1954 / Maddison et al.
+// 2014 for step 7.
 struct Sample {
-  TensorView tokens;       // [rows] i32
-  TensorView logits;       // [rows, vocab] activation dtype or f32; not changed
-  TensorView options;      // [rows, 64] u8, SampleOptions
-  TensorView history;      // [any] i32, token ids of all rows' histories; nullable
-  TensorView bias_ids;     // [any] i32; nullable
-  TensorView bias_values;  // [any] f32; nullable
+  TensorView tokens;        // [rows] i32
+  TensorView logits;        // [rows, vocab] activation dtype or f32; not changed
+  TensorView options;       // [rows, 64] u8, SampleOptions
+  TensorView history;       // [any] i32, token ids of all rows' histories; nullable
+  TensorView bias_ids;      // [any] i32; nullable
+  TensorView bias_values;   // [any] f32; nullable
   int32_t vocab_limit = 0;  // rows of the head at or beyond it are padding
 };
 
