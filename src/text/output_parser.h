@@ -2,7 +2,7 @@
 // reasoning </think> content <tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n
 // </function>\n</tool_call>, the XML-like form of Qwen3.5.
 // Tolerated, because models do it: <tool_call> inside reasoning (ends it), a missing <tool_call>,
-// </tool_call>, </function> or </parameter>, repeated <think> and </think>. Marker text never shows.
+// </tool_call>, </function> or </parameter>, repeated <think>, </think>. Markers never show.
 #pragma once
 
 #include <cstdint>

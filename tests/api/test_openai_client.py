@@ -36,7 +36,8 @@ def joined(stream):
             if choice.finish_reason:
                 seen["finish"].append(choice.finish_reason)
             for call in choice.delta.tool_calls or []:
-                entry = seen["calls"].setdefault(call.index, {"id": "", "name": "", "arguments": ""})
+                empty = {"id": "", "name": "", "arguments": ""}
+                entry = seen["calls"].setdefault(call.index, empty)
                 entry["id"] += call.id or ""
                 entry["name"] += call.function.name or ""
                 entry["arguments"] += call.function.arguments or ""
