@@ -13,7 +13,7 @@ using RequestId = uint64_t;
 
 // Defaults change nothing: the argmax of the raw logits. generation_config.json's values are filled
 // in by the layers above. Order: logit_bias, penalties, temperature, min_p, top_k, top_p
-// (CONTRACTS.md, Common meaning).
+// (ARCHITECTURE.md).
 struct SamplingParams {
   float temperature = 0;         // 0: argmax after logit_bias and penalties; at most 2
   int32_t top_k = 0;             // 0: off

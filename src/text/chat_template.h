@@ -11,19 +11,20 @@
 
 namespace gallop::text {
 
-// What a template sees (CONTRACTS.md, render). Messages are in chat-completions form, with tool
+// What a template sees. Messages are in chat-completions form, with tool
 // call arguments as objects.
 struct ChatInput {
   Json messages = Json::array();
-  Json tools = nullptr;         // null or an array; null renders as none
-  Json kwargs = Json::object();  // further variables; add_generation_prompt is true unless it is here
+  Json tools = nullptr;  // null or an array; null renders as none
+  Json kwargs =
+      Json::object();  // further variables; add_generation_prompt is true unless it is here
 };
 
 class ChatTemplate {
  public:
-  // Reads DIR/chat_template.jinja, else `chat_template` of DIR/tokenizer_config.json (a string, or a
-  // list of {name, template}), and the special tokens of tokenizer_config.json. kNotFound when the
-  // directory has no template; a syntax error names the template's line.
+  // Reads DIR/chat_template.jinja, else `chat_template` of DIR/tokenizer_config.json (a string, or
+  // a list of {name, template}), and the special tokens of tokenizer_config.json. kNotFound when
+  // the directory has no template; a syntax error names the template's line.
   static Result<ChatTemplate> load(const std::filesystem::path& directory);
 
   ChatTemplate(ChatTemplate&&) noexcept;

@@ -8,6 +8,7 @@ short prompts of reference/greedy.json `i.logits` [tokens, vocab], `i.hidden.L` 
 residual stream after layer L; the last layer's after model.norm, as transformers returns it), and
 `i.draft.hidden`, `i.draft.logits` of the first block whose anchor is the prompt's last id.
 """
+
 import json
 import pathlib
 import sys
@@ -24,7 +25,8 @@ PROMPTS = 3
 def main(foal, out):
     torch.set_grad_enabled(False)
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        foal / "target", dtype=torch.float32, attn_implementation="eager").eval()
+        foal / "target", dtype=torch.float32, attn_implementation="eager"
+    ).eval()
     drafter = Drafter(foal / "drafter")
     items = json.loads((foal / "reference" / "greedy.json").read_text())["items"]
     chosen = sorted(items, key=lambda item: len(item["prompt_ids"]))[:PROMPTS]
@@ -44,11 +46,19 @@ def main(foal, out):
         tensors[f"{i}.draft.logits"] = hidden[1:] @ model.lm_head.weight.T
         cases.append({"id": item["id"], "ids": ids, "hidden_layers": LAYERS})
     out.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.clone().contiguous() for name, t in tensors.items()},
-              out / "golden.safetensors")
-    (out / "golden.json").write_text(json.dumps(
-        {"cases": cases, "transformers": transformers.__version__, "torch": torch.__version__,
-         "dtype": "float32"}))
+    save_file(
+        {name: t.clone().contiguous() for name, t in tensors.items()}, out / "golden.safetensors"
+    )
+    (out / "golden.json").write_text(
+        json.dumps(
+            {
+                "cases": cases,
+                "transformers": transformers.__version__,
+                "torch": torch.__version__,
+                "dtype": "float32",
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ static_assert(sizeof(SampleOptions) == 64);
 //      reaches top_p, at least one;
 //   7. argmax of l - log(-log(r)), r = counter_uniform(seed, position, id) (Gumbel-max).
 // A row whose tokens are all banned gets the lowest id.
-// Source: the order of vLLM's sampler (CONTRACTS: Common meaning); Gumbel 1954 / Maddison et al.
-// 2014 for step 7.
+// Source: the order of vLLM's sampler (logit_bias, penalties, temperature, min_p, top_k, top_p);
+// Gumbel 1954 / Maddison et al. 2014 for step 7.
 struct Sample {
   TensorView tokens;        // [rows] i32
   TensorView logits;        // [rows, vocab] activation dtype or f32; not changed

@@ -8,7 +8,7 @@ namespace gallop::ops {
 
 // For each block [anchor, d_1, ..., d_m] that was verified: accepted = the number of leading drafts
 // with d_(i+1) = chosen[i], where chosen[i] is the target's own choice after row i.
-// Source: z-lab/dflash, model.py, the acceptance of a block; exact-match sampling (DESIGN 1.1).
+// Source: z-lab/dflash, model.py, the acceptance of a block; exact-match sampling.
 struct AcceptDrafts {
   TensorView accepted;    // [blocks] i32
   TensorView block_rows;  // [blocks, 2] i32: first row and number of rows of a block
