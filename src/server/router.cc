@@ -63,7 +63,7 @@ void Router::handle(HttpRequest request, std::shared_ptr<HttpExchange> exchange)
     exchange->respond(std::move(response));
     return;
   }
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const std::string method = request.method == "HEAD" ? "GET" : request.method;
   std::string allowed;
   for (const Route& route : routes_) {
     if (!route.matches(request.path)) continue;
