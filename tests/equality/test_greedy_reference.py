@@ -5,7 +5,7 @@ Sampled tier: every fifth prompt; full: all of them.
 
 import pytest
 
-from conftest import run_batch
+from batches import run_batch
 
 # At most 1 % of the prompts may differ in their counts (a near-tie of the drafter's logits that falls
 # the other way); tokens may never differ.

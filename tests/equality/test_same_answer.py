@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from conftest import run_batch
+from batches import run_batch
 
 FACTORS = {"spec": ["off", 4, 8, 15], "seqs": [1, 8], "chunk": [1, 7, 64, 100], "threads": [1, 2],
            "sampled": [False, True]}
