@@ -1,4 +1,4 @@
-"""`make demo` as a newcomer uses it: the server starts, the printed lines work, it stops cleanly."""
+"""`make demo` as a newcomer uses it: it starts, the printed lines work, it stops cleanly."""
 
 import subprocess
 

@@ -7,8 +7,8 @@ import pytest
 
 from batches import run_batch
 
-# At most 1 % of the prompts may differ in their counts (a near-tie of the drafter's logits that falls
-# the other way); tokens may never differ.
+# At most 1 % of the prompts may differ in their counts (a near-tie of the drafter's logits that
+# falls the other way); tokens may never differ.
 MAX_DIFFERENT_COUNTS = 0.01
 
 

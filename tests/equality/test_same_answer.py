@@ -80,9 +80,10 @@ def test_foal(gallop, foal_directories, reference, full, tmp_path):
     assert differences == []
 
 
-@pytest.mark.parametrize("name, drafts", [("text-small", ["off", 4, 7]), ("text-odd", ["off", 2, 4])])
+@pytest.mark.parametrize("name, drafts", [("text-small", ["off", 4, 7]),
+                                          ("text-odd", ["off", 2, 4])])
 def test_random_models(gallop, root, tmp_path, name, drafts):
-    """Random drafters accept next to nothing, so every step rolls back; blocks up to the drafter's."""
+    """Random drafters accept next to nothing: every step rolls back. Blocks up to the drafter's."""
     directory = root / "tests" / "golden" / name
     golden = json.loads((directory / "golden.json").read_text())
     prompts = [case["ids"] for case in golden["cases"]] + [golden["spec"]["ids"]]
