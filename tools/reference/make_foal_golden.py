@@ -3,10 +3,11 @@ for real head sizes.
 
     python make_foal_golden.py models/foal tests/golden/foal
 
-Needs torch, transformers >= 5.12, safetensors. Writes golden.safetensors and golden.json: for three
-short prompts of reference/greedy.json `i.logits` [tokens, vocab], `i.hidden.L` [tokens, hidden]
-(the residual stream after layer L; the last layer's after model.norm, as transformers returns it), and
-`i.draft.hidden`, `i.draft.logits` of the first block whose anchor is the prompt's last id.
+Needs torch, transformers >= 5.12, safetensors. Writes golden.safetensors and golden.json: for
+three short prompts of reference/greedy.json `i.logits` [tokens, vocab], `i.hidden.L` [tokens,
+hidden] (the residual stream after layer L; the last layer's after model.norm, as transformers
+returns it), and `i.draft.hidden`, `i.draft.logits` of the first block whose anchor is the
+prompt's last id.
 """
 
 import json
