@@ -62,7 +62,7 @@ class Drafter:
         return mixed @ weights[prefix + "o_proj.weight"].T
 
     def forward(self, features, block):
-        """features [N, taps * hidden] of positions 0..N-1, block [B, hidden] embeddings behind them;
+        """features [N, taps * hidden] of positions 0..N-1, block [B, hidden] embeddings behind;
         returns the final-normed hidden rows [B, hidden]."""
         weights = self.weights
         context = self.norm(features @ weights["fc.weight"].T, weights["hidden_norm.weight"])
