@@ -20,9 +20,10 @@ Error file_error(const std::filesystem::path& path, std::string_view what) {
                missing ? ErrorCode::kNotFound : ErrorCode::kInvalidInput, path.string()};
 }
 
-// Opens a regular file and tells its size; the caller closes the descriptor.
+// Opens a regular file (O_NONBLOCK: a pipe of that name must not block) and tells its size; the
+// caller closes the descriptor.
 Result<std::pair<int, size_t>> open_regular(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return file_error(path, "cannot open");
   struct stat info = {};
   if (::fstat(descriptor, &info) != 0) {

@@ -65,13 +65,13 @@ Result<Session> open_session(const GenerateOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   Session session;
   RETURN_IF_ERROR(load_text(options.generator.model, session));
+  GeneratorOptions generator = options.generator;
+  if (session.tokenizer) generator.vocab_limit = session.tokenizer->vocab_limit();
+  ASSIGN_OR_RETURN(session.generator, open_generator(generator));
   ASSIGN_OR_RETURN(const Json config, checkpoint::load_config_json(options.generator.model));
   ASSIGN_OR_RETURN(const model::ModelConfig parsed, model::parse_model_config(config));
   ASSIGN_OR_RETURN(session.defaults,
                    model::load_generation_defaults(options.generator.model, parsed));
-  GeneratorOptions generator = options.generator;
-  if (session.tokenizer) generator.vocab_limit = session.tokenizer->vocab_limit();
-  ASSIGN_OR_RETURN(session.generator, open_generator(generator));
   session.load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return session;

@@ -81,7 +81,8 @@ def test_batch_keeps_order_and_reports_bad_lines(generate, tmp_path):
     batch = tmp_path / "batch.jsonl"
     lines = [{"prompt": "one", "max_tokens": 3}, {"prompt": "two", "max_tokens": 0},
              {"tokens": [1, 2, 3], "max_tokens": 2, "spec_tokens": 99}, {"tokens": [99999]},
-             {"messages": [{"role": "nobody", "content": "x"}]}, {"prompt": "x", "tokens": [1]},
+             {"messages": [{"role": "user", "content": "x"}, {"role": "nobody", "content": "x"}]},
+             {"prompt": "x", "tokens": [1]},
              {"prompt": "x", "temprature": 1}, {"tokens": [5], "max_tokens": 2, "seed": 1}]
     batch.write_text("\n".join(json.dumps(line) for line in lines) + "\nnot json\n")
     done = generate("--batch", batch, "--temperature", 0, code=1)
