@@ -9,10 +9,9 @@ SECONDS ?= 300
         install format lint clean
 
 help: ## print this list
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || \
-	  sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1: \2/p' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-deps: ## install the packages that every target below needs
+deps: ## install the packages that all targets below but lint need
 	@tools/deps build test fuzz
 
 build: ## the program, at build/release/gallop

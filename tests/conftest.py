@@ -4,9 +4,11 @@
 tier from the fixture `full`. Nothing is skipped: a test whose program or browser is missing fails.
 """
 
+import json
 import pathlib
 
 import pytest
+import tokenizers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -50,3 +52,17 @@ def gallop(request):
 def foal():
     """Directory of the model that ships: target/, drafter/, reference/."""
     return ROOT / "models" / "foal"
+
+
+@pytest.fixture(scope="session")
+def reference(foal):
+    """What PyTorch made of foal: the content of both reference files by name."""
+    names = ("greedy", "greedy-hard")
+    return {name: json.loads((foal / "reference" / f"{name}.json").read_text()) for name in names}
+
+
+@pytest.fixture(scope="session")
+def decode(foal):
+    """The text of foal's token ids without special tokens, by Hugging Face's tokenizer."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(foal / "target" / "tokenizer.json"))
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=True)

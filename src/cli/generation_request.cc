@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/request_check.h"
+
 namespace gallop::cli {
 namespace {
 
@@ -31,6 +33,9 @@ constexpr std::array<std::string_view, 20> kKeys = {"tokens",
                                                     "min_tokens",
                                                     "tools",
                                                     "chat_template_kwargs"};
+
+// Token ids are below 2^24 in every checkpoint that loads.
+constexpr int32_t kMaxTokenIds = 1 << 24;
 
 Error wrong(std::string_view key, std::string_view rule, const Json& found) {
   return Error{fmt::format("{} must be {}, found {}", key, rule, dump_json(found)),
@@ -66,8 +71,8 @@ Result<std::vector<int32_t>> id_list(std::string_view key, const Json& json) {
   if (!json.is_array()) return wrong(key, "a list of token ids", json);
   std::vector<int32_t> ids;
   for (const Json& id : json) {
-    if (!id.is_number_integer() || id < 0 || id >= (1 << 24)) {
-      return wrong(key, "a list of token ids", id);
+    if (!id.is_number_integer() || id < 0 || id >= kMaxTokenIds) {
+      return wrong(key, fmt::format("a list of token ids in [0, {})", kMaxTokenIds), id);
     }
     ids.push_back(id.get<int32_t>());
   }
@@ -142,7 +147,7 @@ Result<int32_t> draft_count(const Json& json, int32_t max_drafts) {
 }
 
 Result<engine::SamplingParams> sampling(const Json& json,
-                                        const model::GenerationDefaults& defaults) {
+                                        const server::SamplingDefaults& defaults) {
   engine::SamplingParams params{.temperature = defaults.temperature,
                                 .top_k = defaults.top_k,
                                 .top_p = defaults.top_p,
@@ -167,20 +172,21 @@ Result<engine::SamplingParams> sampling(const Json& json,
   return params;
 }
 
-}  // namespace
-
-Result<GenerationRequest> parse_generation_request(const Json& json,
-                                                   const model::GenerationDefaults& defaults,
-                                                   int32_t max_drafts, const TextTools& tools) {
+Result<void> check_keys(const Json& json) {
   if (!json.is_object()) return Error{"a request must be a JSON object, found " + dump_json(json)};
   for (const auto& [key, value] : json.items()) {
     if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
       return Error{"unknown key " + key, ErrorCode::kInvalidInput, key};
     }
   }
+  return {};
+}
+
+// All but the prompt.
+Result<GenerationRequest> parse_options(const Json& json, const server::SamplingDefaults& defaults,
+                                        int32_t max_drafts) {
   GenerationRequest parsed;
   engine::Request& request = parsed.request;
-  ASSIGN_OR_RETURN(request.prompt, prompt_ids(json, tools));
   ASSIGN_OR_RETURN(request.sampling, sampling(json, defaults));
   ASSIGN_OR_RETURN(request.drafts, draft_count(json, max_drafts));
   RETURN_IF_ERROR(read_integer(json, "max_tokens", request.max_tokens));
@@ -198,8 +204,33 @@ Result<GenerationRequest> parse_generation_request(const Json& json,
     ASSIGN_OR_RETURN(request.stop_token_ids, id_list("stop_token_ids", json["stop_token_ids"]));
   }
   if (json.contains("stop")) {
-    if (tools.tokenizer == nullptr) return Error{"stop needs a tokenizer.json"};
     ASSIGN_OR_RETURN(parsed.stop, stop_strings(json["stop"]));
+  }
+  return parsed;
+}
+
+}  // namespace
+
+Result<void> check_request_options(const Json& json) {
+  RETURN_IF_ERROR(check_keys(json));
+  constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
+  ASSIGN_OR_RETURN(GenerationRequest parsed, parse_options(json, {}, kAny));
+  parsed.request.prompt = {0};
+  if (json.contains("tokens")) {
+    ASSIGN_OR_RETURN(parsed.request.prompt, id_list("tokens", json["tokens"]));
+  }
+  return engine::check_request(parsed.request,
+                               {.vocab = kMaxTokenIds, .max_model_len = kAny, .max_drafts = kAny});
+}
+
+Result<GenerationRequest> parse_generation_request(const Json& json,
+                                                   const server::SamplingDefaults& defaults,
+                                                   int32_t max_drafts, const TextTools& tools) {
+  RETURN_IF_ERROR(check_keys(json));
+  ASSIGN_OR_RETURN(GenerationRequest parsed, parse_options(json, defaults, max_drafts));
+  ASSIGN_OR_RETURN(parsed.request.prompt, prompt_ids(json, tools));
+  if (!parsed.stop.empty() && tools.tokenizer == nullptr) {
+    return Error{"stop needs a tokenizer.json"};
   }
   return parsed;
 }

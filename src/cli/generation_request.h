@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/request.h"
-#include "model/generation_config.h"
+#include "server/sampling_defaults.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -24,11 +24,15 @@ struct GenerationRequest {
   std::vector<std::string> stop;  // stop strings
 };
 
+// The options of `json` against their ranges, as far as no model is needed to tell; it need not
+// hold a prompt. Errors as below.
+Result<void> check_request_options(const Json& json);
+
 // `json`: an object with exactly one of `tokens`, `prompt`, `messages`, and options in snake_case.
 // Absent options come from `defaults`; `spec_tokens` absent or "auto": `max_drafts`. Errors name
 // the key, what it must be and what it is.
 Result<GenerationRequest> parse_generation_request(const Json& json,
-                                                   const model::GenerationDefaults& defaults,
+                                                   const server::SamplingDefaults& defaults,
                                                    int32_t max_drafts, const TextTools& tools);
 
 }  // namespace gallop::cli

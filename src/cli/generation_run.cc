@@ -68,13 +68,18 @@ bool GenerationRun::is_stop_token(int32_t token) const {
          (!request_.request.ignore_eos && holds(stop_ids_));
 }
 
-// True when a stop string is complete. The token that ended the request gives no text.
+// True when a stop string is complete; none is looked for in the first min_tokens tokens. The token
+// that ended the request gives no text.
 bool GenerationRun::take_token(int32_t token, bool last) {
   tokens_.push_back(token);
   if (!detokenizer_) return false;
   std::string piece;
   if (!(last && is_stop_token(token))) piece = detokenizer_->append(token);
   if (last) piece += detokenizer_->finish();
+  if (tokens_.size() <= static_cast<size_t>(request_.request.min_tokens)) {
+    text_ += piece;
+    return false;
+  }
   const text::StopMatcher::Match match = matcher_.append(piece);
   text_ += match.text;
   return match.stopped;

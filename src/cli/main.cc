@@ -1,5 +1,7 @@
 // The program: picks a command, runs it, returns its exit code (0 done, 1 failed, 2 wrong usage).
+#include <csignal>
 #include <functional>
+#include <iostream>
 
 #include <CLI/CLI.hpp>
 
@@ -13,17 +15,22 @@
 int main(int argc, char** argv) {
   CLI::App app("gallop: inference server for the Qwen3.5 hybrid models");
   app.set_version_flag("--version", gallop::cli::version_line());
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // so that an unknown one is named; see below for none
   std::function<int()> action;
   gallop::cli::add_serve_command(app, action);
   gallop::cli::add_generate_command(app, action);
   gallop::cli::add_score_command(app, action);
   gallop::cli::add_tokenize_command(app, action);
   gallop::cli::add_render_command(app, action);
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a failed write, with a message
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!action) {
+    std::cerr << app.help();
+    return 2;
   }
   return action();
 }

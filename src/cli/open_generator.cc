@@ -68,8 +68,8 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
     drafter = std::make_unique<model::LoadedDrafter>(std::move(made));
   }
   const model::ModelConfig& config = target->config;
-  ASSIGN_OR_RETURN(const model::GenerationDefaults defaults,
-                   model::load_generation_defaults(options.model, config));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> stop_ids,
+                   model::load_stop_ids(options.model, config));
   ASSIGN_OR_RETURN(const int32_t max_model_len,
                    context_length(options.max_model_len, config.max_positions));
   const int32_t threads = options.threads > 0 ? options.threads : usable_cores();
@@ -83,7 +83,7 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
                                            .vocab_limit = options.vocab_limit > 0
                                                               ? std::min(options.vocab_limit, vocab)
                                                               : vocab,
-                                           .stop_ids = defaults.stop_ids}};
+                                           .stop_ids = stop_ids}};
   const int64_t bytes_per_page = page_bytes(config, drafter.get(), *backend);
   limits.executor.pages = plan_pages(limits.executor, bytes_per_page);
   log_info(fmt::format(

@@ -1,6 +1,5 @@
 #include "cli/render.h"
 
-#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -10,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
-#include "base/log.h"
+#include "cli/report.h"
 #include "text/chat_template.h"
 
 namespace gallop::cli {
@@ -84,59 +83,42 @@ Result<std::string> render_line(const text::ChatTemplate& chat_template, const s
   return chat_template.render(input);
 }
 
-// One {"prompt"} or {"error"} per line of the file; 1 when there was an error.
-int render_batch(const text::ChatTemplate& chat_template, const std::string& path) {
+// One {"prompt"} or {"error"} per line of the file; an Error at the end when there was one.
+Result<void> render_batch(const text::ChatTemplate& chat_template, const std::string& path) {
   std::ifstream file(path);
-  if (!file) {
-    log_error(fmt::format("{}: can not be read", path));
-    return 1;
-  }
-  int exit_code = 0;
+  if (!file) return Error{path + ": cannot be read"};
+  size_t count = 0;
+  size_t failed = 0;
   std::string line;
-  while (std::getline(file, line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+  for (; std::cout && std::getline(file, line); ++count) {
     const Result<std::string> prompt = render_line(chat_template, line);
-    Json out = Json::object();
-    if (prompt.ok()) {
-      out["prompt"] = *prompt;
-    } else {
-      out["error"] = prompt.error().message;
-      exit_code = 1;
-    }
+    failed += prompt.ok() ? 0 : 1;
+    const Json out =
+        prompt.ok() ? Json{{"prompt", *prompt}} : Json{{"error", prompt.error().message}};
     std::cout << dump_json(out) << '\n';
   }
-  std::cout.flush();
-  if (file.bad() || !std::cout) {
-    log_error(fmt::format("{}: reading it or writing the prompts failed", path));
-    return 1;
-  }
-  return exit_code;
+  RETURN_IF_ERROR(flush_output());
+  if (file.bad()) return Error{path + ": could not be read to its end"};
+  if (failed > 0) return Error{fmt::format("{}: {} of {} lines failed", path, failed, count)};
+  return {};
 }
 
-int fail(const Error& error) {
-  log_error(error.message);
-  return 1;
-}
-
-int run_render(const RenderOptions& options) {
-  const Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(options.model);
-  if (!chat_template.ok()) return fail(chat_template.error());
-  if (!options.batch.empty()) return render_batch(*chat_template, options.batch);
-  const Result<text::ChatInput> input = load_input(options);
-  if (!input.ok()) return fail(input.error());
-  const Result<std::string> prompt = chat_template->render(*input);
-  if (!prompt.ok()) return fail(prompt.error());
-  std::cout << *prompt << std::flush;
-  return std::cout ? 0 : fail(Error{"the prompt could not be written"});
+Result<void> render(const RenderOptions& options) {
+  ASSIGN_OR_RETURN(const text::ChatTemplate chat_template, text::ChatTemplate::load(options.model));
+  if (!options.batch.empty()) return render_batch(chat_template, options.batch);
+  ASSIGN_OR_RETURN(const text::ChatInput input, load_input(options));
+  ASSIGN_OR_RETURN(const std::string prompt, chat_template.render(input));
+  std::cout << prompt;
+  return flush_output();
 }
 
 }  // namespace
 
 void add_render_command(CLI::App& app, std::function<int()>& action) {
   CLI::App* const command =
-      app.add_subcommand("render", "print the prompt that the model's chat template makes");
+      app.add_subcommand("render", "Print the prompt that the model's chat template makes");
   const auto options = std::make_shared<RenderOptions>();
-  command->add_option("--model", options->model, "directory with the chat template")->required();
+  command->add_option("--model", options->model, "Directory with the chat template")->required();
   CLI::Option* const messages = command->add_option(
       "--messages", options->messages,
       "JSON file: a list of messages, or an object {messages, tools, chat_template_kwargs}");
@@ -153,7 +135,7 @@ void add_render_command(CLI::App& app, std::function<int()>& action) {
     if (options->messages.empty() == options->batch.empty()) {
       throw CLI::ValidationError(command->get_name(), "one of --messages and --batch is needed");
     }
-    action = [options] { return run_render(*options); };
+    action = [options] { return report(render(*options)); };
   });
 }
 

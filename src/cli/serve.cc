@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdint>
 #include <iostream>
 #include <map>
@@ -17,20 +16,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/environment.h"
+#include "cli/flag_values.h"
 #include "cli/open_generator.h"
 #include "cli/report.h"
 #include "server/api_server.h"
 
 namespace gallop::cli {
 namespace {
-
-struct ServeOptions {
-  GeneratorOptions generator;
-  server::ApiServerOptions server;
-  Json speculative = Json::object();  // --speculative-config
-  double shutdown_timeout_s = 0;
-  LogLevel log_level = LogLevel::kInfo;
-};
 
 // What --speculative-config asks for: the number of drafts, and a drafter where --drafter names
 // none.
@@ -39,38 +31,58 @@ struct Speculation {
   std::string drafter;
 };
 
+struct ServeOptions {
+  GeneratorOptions generator;
+  server::ApiServerOptions server;
+  Speculation speculation;
+  double shutdown_timeout_s = 0;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// `config` is the value of --speculative-config; errors name the key.
 Result<Speculation> parse_speculation(const Json& config) {
   constexpr int64_t kMost = 1 << 20;  // clamped to the drafter's block later
+  if (!config.is_object()) return Error{"must be a JSON object"};
   Speculation speculation;
   for (const auto& [key, value] : config.items()) {
+    const auto wrong = [&, key = key](std::string_view rule) {
+      return Error{fmt::format("{} must be {}, found {}", key, rule, dump_json(value))};
+    };
     if (key == "method") {
-      if (value == "dflash") continue;
-      return Error{
-          fmt::format("--speculative-config: method must be \"dflash\", found {}", value.dump())};
-    }
-    if (key == "num_speculative_tokens") {
+      if (value != "dflash") return wrong("\"dflash\"");
+    } else if (key == "num_speculative_tokens") {
       if (!value.is_number_unsigned() || value > kMost) {
-        return Error{
-            fmt::format("--speculative-config: num_speculative_tokens must be a number in "
-                        "[0, {}], found {}",
-                        kMost, value.dump())};
+        return wrong(fmt::format("a number in [0, {}]", kMost));
       }
       speculation.drafts = value.get<int32_t>();
-    }
-    if (key == "model") {
-      if (!value.is_string()) {
-        return Error{
-            fmt::format("--speculative-config: model must be a directory, found {}", value.dump())};
-      }
+    } else if (key == "model") {
+      if (!value.is_string()) return wrong("a directory");
       speculation.drafter = value.get<std::string>();
+    } else if (key == "adaptive") {
+      // true asks for a choice of the block length, which this version does not make.
+      if (value != false) return wrong("false");
+    } else {
+      return Error{"unknown key " + key};
     }
   }
   return speculation;
 }
 
-int32_t choose_drafts(const Speculation& speculation, int32_t most) {
+Speculation speculation_value(const std::string& text) {
+  const Result<Json> config = parse_json(text);
+  if (!config.ok()) throw CLI::ValidationError("--speculative-config", config.error().message);
+  Result<Speculation> speculation = parse_speculation(*config);
+  if (!speculation.ok()) {
+    throw CLI::ValidationError("--speculative-config", speculation.error().message);
+  }
+  return std::move(speculation).value();
+}
+
+int32_t choose_drafts(const Speculation& speculation, bool has_drafter, int32_t most) {
   const int32_t asked = speculation.drafts.value_or(most);
-  if (asked > most) {
+  if (asked > 0 && !has_drafter) {
+    log_warning("num_speculative_tokens needs a --drafter: nothing is drafted");
+  } else if (asked > most) {
     log_warning(fmt::format(
         "num_speculative_tokens {} is more than the drafter allows: {} are used", asked, most));
   }
@@ -95,14 +107,16 @@ std::string url_of(const server::ApiServerOptions& options, uint16_t port) {
 }
 
 Result<void> serve(ServeOptions options) {
-  ASSIGN_OR_RETURN(const Speculation speculation, parse_speculation(options.speculative));
   const std::filesystem::path& directory = options.generator.model;
   ASSIGN_OR_RETURN(const server::ChatModel model, server::ChatModel::load(directory));
   options.generator.vocab_limit = model.tokenizer.vocab_limit();
-  if (options.generator.drafter.empty()) options.generator.drafter = speculation.drafter;
+  if (options.generator.drafter.empty()) {
+    options.generator.drafter = options.speculation.drafter;
+  }
   ASSIGN_OR_RETURN(const std::unique_ptr<engine::Generator> generator,
                    open_generator(options.generator));
-  options.server.drafts = choose_drafts(speculation, generator->max_drafts());
+  options.server.drafts = choose_drafts(options.speculation, !options.generator.drafter.empty(),
+                                        generator->max_drafts());
   options.server.model_root = directory.string();
   if (options.server.model_names.empty()) options.server.model_names = {directory.string()};
   if (options.server.api_keys.empty()) {
@@ -113,7 +127,6 @@ Result<void> serve(ServeOptions options) {
                             options.server.host));
   }
   raise_file_limit();
-  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is no reason to end
   ASSIGN_OR_RETURN(const std::unique_ptr<server::ApiServer> server,
                    server::ApiServer::listen(options.server, model, *generator));
   server->handle_signals();
@@ -145,21 +158,22 @@ void add_model_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 4096));
   command.add_option_function<std::string>(
       "--speculative-config",
-      [&options](const std::string& text) {
-        Result<Json> config = parse_json(text);
-        if (!config.ok() || !config->is_object()) {
-          throw CLI::ValidationError("--speculative-config", config.ok() ? "expected a JSON object"
-                                                                         : config.error().message);
-        }
-        options.speculative = std::move(*config);
-      },
+      [&options](const std::string& text) { options.speculation = speculation_value(text); },
       R"(JSON, e.g. {"method":"dflash","num_speculative_tokens":7}; 0 tokens: off)");
 }
 
 void add_server_options(CLI::App& command, ServeOptions& options) {
+  // CLI::Range lets NaN through.
+  const CLI::Validator seconds(
+      [](const std::string& text) {
+        const double value = number_value("--shutdown-timeout", text).get<double>();
+        return value >= 0 && value <= 86400 ? "" : "must be in [0, 86400]";
+      },
+      "SECONDS");
   server::ApiServerOptions& server = options.server;
   command.add_option("--host", server.host, "Address to listen on")->capture_default_str();
   command.add_option("--port", server.port, "Port to listen on; 0: any free one")
+      ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   command.add_option("--served-model-name", server.model_names,
                      "Names that requests may use (default: MODEL); the first one is in replies");
@@ -168,7 +182,7 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--shutdown-timeout", options.shutdown_timeout_s,
                   "Seconds that running requests may take to finish after SIGTERM")
-      ->check(CLI::Range(0.0, 86400.0))
+      ->check(seconds)
       ->capture_default_str();
   static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
                                                           {"info", LogLevel::kInfo},

@@ -47,11 +47,11 @@ int run_tokenize(const TokenizeOptions& options, std::istream& in, std::ostream&
                  std::ostream& errors) {
   const Result<text::Tokenizer> tokenizer = text::Tokenizer::load(options.model);
   if (!tokenizer.ok()) {
-    errors << "gallop tokenize: " << tokenizer.error().message << '\n';
+    errors << "gallop: " << tokenizer.error().message << '\n';
     return 1;
   }
   std::string line;
-  for (int64_t number = 1; std::getline(in, line); ++number) {
+  for (int64_t number = 1; out && std::getline(in, line); ++number) {
     const Result<Json> value = parse_json(line);
     const Result<std::string> answer =
         !value.ok() ? Result<std::string>(value.error())
@@ -60,14 +60,14 @@ int run_tokenize(const TokenizeOptions& options, std::istream& in, std::ostream&
             : encode_line(tokenizer.value(), value.value(), options.add_special == "on");
     if (!answer.ok()) {
       out.flush();
-      errors << "gallop tokenize: line " << number << ": " << answer.error().message << '\n';
+      errors << "gallop: line " << number << ": " << answer.error().message << '\n';
       return 1;
     }
     out << answer.value() << '\n';
   }
   out.flush();
   if (!out) {
-    errors << "gallop tokenize: the output could not be written\n";
+    errors << "gallop: the results could not be written to stdout\n";
     return 1;
   }
   return 0;

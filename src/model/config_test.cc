@@ -162,55 +162,29 @@ TEST(ModelConfigTest, MissingKeysAreNamed) {
   }
 }
 
-GenerationDefaults generation(const std::string& json) {
-  const auto defaults =
-      parse_generation_defaults(*parse_json(json), *parse_model_config(text_config()));
-  EXPECT_TRUE(defaults.ok()) << (defaults.ok() ? "" : defaults.error().message);
-  return defaults.ok() ? *defaults : GenerationDefaults{};
+std::vector<int32_t> stop_ids(const std::string& json) {
+  const auto ids = parse_stop_ids(*parse_json(json), *parse_model_config(text_config()));
+  EXPECT_TRUE(ids.ok()) << (ids.ok() ? "" : ids.error().message);
+  return ids.ok() ? *ids : std::vector<int32_t>{};
 }
 
-TEST(GenerationDefaultsTest, Values) {
-  const GenerationDefaults defaults = generation(
-      R"({"eos_token_id": [248046, 248044], "do_sample": true, "temperature": 0.7, "top_p": 0.95,
-          "top_k": 20, "min_p": 0.1, "repetition_penalty": 1.5, "presence_penalty": -1})");
-  EXPECT_EQ(defaults.stop_ids, (std::vector<int32_t>{248046, 248044}));
-  EXPECT_EQ(defaults.temperature, 0.7f);
-  EXPECT_EQ(defaults.top_p, 0.95f);
-  EXPECT_EQ(defaults.top_k, 20);
-  EXPECT_EQ(defaults.min_p, 0.1f);
-  EXPECT_EQ(defaults.repetition_penalty, 1.5f);
-  EXPECT_EQ(defaults.presence_penalty, -1.0f);
-}
-
-TEST(GenerationDefaultsTest, AbsentValues) {
-  EXPECT_EQ(generation("{}").temperature, 0.0f);
-  EXPECT_EQ(generation("{}").stop_ids, std::vector<int32_t>{248044});
-  EXPECT_EQ(generation(R"({"do_sample": false, "temperature": 0.7})").temperature, 0.0f);
-  EXPECT_EQ(generation(R"({"do_sample": true})").temperature, 1.0f);
-  EXPECT_EQ(generation(R"({"top_k": -1, "eos_token_id": 5})").top_k, 0);
-  EXPECT_EQ(generation(R"({"eos_token_id": 5})").stop_ids, std::vector<int32_t>{5});
-  const auto absent =
-      load_generation_defaults("/no/such/directory", *parse_model_config(text_config()));
+TEST(StopIds, TheFileWinsOverTheConfig) {
+  EXPECT_EQ(stop_ids(R"({"eos_token_id": [248046, 248044]})"),
+            (std::vector<int32_t>{248046, 248044}));
+  EXPECT_EQ(stop_ids(R"({"eos_token_id": 5, "top_k": -1})"), std::vector<int32_t>{5});
+  EXPECT_EQ(stop_ids("{}"), std::vector<int32_t>{248044});
+  const auto absent = load_stop_ids("/no/such/directory", *parse_model_config(text_config()));
   ASSERT_TRUE(absent.ok());
-  EXPECT_EQ(absent->stop_ids, std::vector<int32_t>{248044});
+  EXPECT_EQ(*absent, std::vector<int32_t>{248044});
 }
 
-TEST(GenerationDefaultsTest, BadValuesAreNamed) {
-  for (const auto& [key, value] :
-       std::vector<std::pair<std::string, std::string>>{{"eos_token_id", "248320"},
-                                                        {"eos_token_id", "-1"},
-                                                        {"temperature", "-0.1"},
-                                                        {"top_p", "0"},
-                                                        {"top_k", "-2"},
-                                                        {"min_p", "2"},
-                                                        {"repetition_penalty", "0"},
-                                                        {"do_sample", "1"}}) {
+TEST(StopIds, BadValuesAreNamed) {
+  for (const char* value : {"248320", "-1", "\"5\"", "[1.5]"}) {
     Json json = Json::object();
-    json[key] = *parse_json(value);
-    const auto defaults = parse_generation_defaults(json, *parse_model_config(text_config()));
-    ASSERT_FALSE(defaults.ok()) << key;
-    EXPECT_NE(defaults.error().message.find(key + " is " + value), std::string::npos)
-        << defaults.error().message;
+    json["eos_token_id"] = *parse_json(value);
+    const auto ids = parse_stop_ids(json, *parse_model_config(text_config()));
+    ASSERT_FALSE(ids.ok()) << value;
+    EXPECT_NE(ids.error().message.find("eos_token_id"), std::string::npos) << ids.error().message;
   }
 }
 

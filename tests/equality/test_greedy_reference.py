@@ -7,10 +7,6 @@ import pytest
 
 from batches import run_batch
 
-# At most 1 % of the prompts may differ in their counts (a near-tie of the drafter's logits that
-# falls the other way); tokens may never differ.
-MAX_DIFFERENT_COUNTS = 0.01
-
 
 @pytest.mark.parametrize("name", ["greedy", "greedy-hard"])
 @pytest.mark.parametrize("drafts, emitted", [(15, "emitted_b16"), (7, "emitted_b8")])
@@ -23,10 +19,10 @@ def test_tokens_and_accepted_counts(gallop, foal_directories, reference, full, t
     wrong = [item["id"] for item, answer in zip(items, answers)
              if answer["tokens"] != item["greedy_ids"]]
     assert not wrong
+    # A near-tie of the drafter's logits could fall the other way in other arithmetic; none does.
     different = [item["id"] for item, answer in zip(items, answers)
                  if answer["accepted_per_step"] != item[emitted]]
-    print(f"{name}, {drafts} drafts: {len(items)} prompts, accepted counts differ: {different}")
-    assert len(different) <= MAX_DIFFERENT_COUNTS * len(items)
+    assert not different
     for answer in answers:
         assert 1 + sum(answer["accepted_per_step"]) == len(answer["tokens"])
         assert answer["steps"] == len(answer["accepted_per_step"])

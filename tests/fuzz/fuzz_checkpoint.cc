@@ -50,9 +50,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   gallop::model::ModelConfig vocabulary;
   vocabulary.vocab = 1000;
-  const auto defaults = gallop::model::parse_generation_defaults(*json, vocabulary);
-  if (defaults.ok()) {
-    for (const int32_t id : defaults->stop_ids) CHECK(id >= 0 && id < vocabulary.vocab);
+  const auto stop_ids = gallop::model::parse_stop_ids(*json, vocabulary);
+  if (stop_ids.ok()) {
+    for (const int32_t id : *stop_ids) CHECK(id >= 0 && id < vocabulary.vocab);
   }
   return 0;
 }
