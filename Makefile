@@ -23,7 +23,7 @@ test: ## build, then every test that needs no GPU (up to 12 minutes on 2 cores)
 	@tools/build release
 	@tools/run_tests.py test
 
-test-sanitize: ## unit tests under ASan + UBSan; threads of base, engine and server under TSan
+test-sanitize: ## units, commands and server under ASan + UBSan; engine and server under TSan
 	@tools/deps build test
 	@tools/run_tests.py sanitize
 

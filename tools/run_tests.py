@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs one tier of tests and counts: `tools/run_tests.py test|sanitize|full`, `... sum TIER...`.
 
-test: CTest on the release build, then pytest. sanitize: the unit tests and bad checkpoints under
-ASan + UBSan, the unit tests of base, engine and server under TSan. full: every promised test at its
+test: CTest on the release build, then pytest. sanitize: the unit tests and the commands' and
+server's tests under ASan + UBSan; the unit tests of base, engine and server, and the server's tests
+under TSan. full: every promised test at its
 full size, part by part; a part that passed is not repeated for the same program and commit. sum:
 adds up what the tiers left in build/results and prints the closing line.
 
@@ -22,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 PYTEST = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest"]
 THREADED = ("base", "engine", "server")  # folders whose tests run under TSan
+SANITIZED = ("api", "checkpoint", "cli")  # Python tests whose program runs under ASan + UBSan
 FULL_FUZZ_SECONDS = 300
 
 
@@ -61,11 +63,11 @@ def ctest(preset, regex="", env=None, prefix=()):
     return run_counted(f"unit tests, {preset}", command, junit, env)
 
 
-def pytest(name, *arguments):
+def pytest(name, *arguments, env=None, prefix=()):
     """Python tests, with the environment's pytest."""
     junit = RESULTS / f"pytest-{name}.xml"
-    command = [*PYTEST, "-q", f"--junitxml={junit}", *arguments]
-    return run_counted(f"pytest {name}", command, junit)
+    command = [*prefix, *PYTEST, "-q", f"--junitxml={junit}", *arguments]
+    return run_counted(f"pytest {name}", command, junit, env)
 
 
 def build(preset, *targets):
@@ -102,12 +104,16 @@ def tier_test():
 def tier_sanitize():
     build("asan")
     counts = [ctest("asan", env={"UBSAN_OPTIONS": "print_stacktrace=1"}),
-              pytest("asan-checkpoint", "--gallop", "build/asan/gallop", "tests/checkpoint")]
+              pytest("asan", "--gallop", "build/asan/gallop",
+                     *(f"tests/{name}" for name in SANITIZED))]
     targets = threaded_test_targets()
-    build("tsan", *targets)
+    build("tsan", "gallop", *targets)
     folders = "|".join(target.removesuffix("_test") for target in targets)
     counts.append(ctest("tsan", rf"^({folders})\.", {"TSAN_OPTIONS": "halt_on_error=1"},
                         without_address_randomisation()))
+    counts.append(pytest("tsan", "--gallop", "build/tsan/gallop", "tests/api",
+                         env={"TSAN_OPTIONS": "halt_on_error=1"},
+                         prefix=without_address_randomisation()))
     return counts
 
 

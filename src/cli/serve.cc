@@ -27,6 +27,7 @@ namespace {
 // What --speculative-config asks for: the number of drafts, and a drafter where --drafter names
 // none.
 struct Speculation {
+  std::string method = "dflash";
   std::optional<int32_t> drafts;
   std::string drafter;
 };
@@ -49,7 +50,8 @@ Result<Speculation> parse_speculation(const Json& config) {
       return Error{fmt::format("{} must be {}, found {}", key, rule, dump_json(value))};
     };
     if (key == "method") {
-      if (value != "dflash") return wrong("\"dflash\"");
+      if (!value.is_string()) return wrong("a name");
+      speculation.method = value.get<std::string>();
     } else if (key == "num_speculative_tokens") {
       if (!value.is_number_unsigned() || value > kMost) {
         return wrong(fmt::format("a number in [0, {}]", kMost));
@@ -107,6 +109,10 @@ std::string url_of(const server::ApiServerOptions& options, uint16_t port) {
 }
 
 Result<void> serve(ServeOptions options) {
+  if (options.speculation.method != "dflash") {
+    return Error{fmt::format("--speculative-config: method {} is not supported; dflash is",
+                             options.speculation.method)};
+  }
   const std::filesystem::path& directory = options.generator.model;
   ASSIGN_OR_RETURN(const server::ChatModel model, server::ChatModel::load(directory));
   options.generator.vocab_limit = model.tokenizer.vocab_limit();

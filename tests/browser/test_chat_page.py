@@ -6,24 +6,12 @@ import subprocess
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common import utils
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 ANSWER_SECONDS = 90
 DRIVERS = ("/usr/bin/chromedriver", "/snap/bin/chromium.chromedriver")
-
-
-class LoopbackService(Service):
-    """chromedriver, met by address: a bare system need not know the name localhost."""
-
-    @property
-    def service_url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def is_connectable(self):
-        return utils.is_connectable(self.port, "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +35,7 @@ def browser():
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     path = next(path for path in DRIVERS if pathlib.Path(path).exists())
-    driver = webdriver.Chrome(options=options, service=LoopbackService(path))
+    driver = webdriver.Chrome(options=options, service=Service(path))
     yield driver
     driver.quit()
 
