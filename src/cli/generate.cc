@@ -99,9 +99,13 @@ Result<void> run_single(const GenerateOptions& options) {
     ASSIGN_OR_RETURN(request["messages"], load_json_file(options.messages));
   }
   ASSIGN_OR_RETURN(Session session, open_session(options));
-  ASSIGN_OR_RETURN(const std::unique_ptr<GenerationRun> run, start_run(session, request));
-  ASSIGN_OR_RETURN(const Json json, finished(session, *run));
-  std::cout << (options.json ? dump_json(json) : run->text()) << '\n';
+  const Result<std::unique_ptr<GenerationRun>> run = start_run(session, request);
+  if (!run.ok() && !options.messages.empty()) {
+    return Error{options.messages.string() + ": " + run.error().message};
+  }
+  if (!run.ok()) return run.error();
+  ASSIGN_OR_RETURN(const Json json, finished(session, **run));
+  std::cout << (options.json ? dump_json(json) : (*run)->text()) << '\n';
   return flush_output();
 }
 

@@ -114,6 +114,10 @@ Result<void> serve(ServeOptions options) {
                              options.speculation.method)};
   }
   const std::filesystem::path& directory = options.generator.model;
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
+    return Error{directory.string() + ": is not a directory with a model"};
+  }
   ASSIGN_OR_RETURN(const server::ChatModel model, server::ChatModel::load(directory));
   options.generator.vocab_limit = model.tokenizer.vocab_limit();
   if (options.generator.drafter.empty()) {

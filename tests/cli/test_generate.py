@@ -97,6 +97,13 @@ def test_no_stop_string_ends_the_first_min_tokens(generate, messages):
     assert answer["text"] and whole["text"].startswith(answer["text"])
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"messages": 5}', '[{"role": "nobody"}]', "x"])
+def test_bad_messages_name_their_file(generate, tmp_path, content):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    assert str(path) in generate("--messages", path, code=1).stderr
+
+
 def test_batch_keeps_order_and_reports_bad_lines(generate, tmp_path):
     batch = tmp_path / "batch.jsonl"
     lines = [{"prompt": "one", "max_tokens": 3}, {"prompt": "two", "max_tokens": 0},
