@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/float_types.h"
+#include "base/testing/write_file.h"
 #include "model/weight_table.h"
 
 namespace gallop::model {
@@ -218,7 +220,7 @@ TEST_F(WeightLoaderTest, MisalignedTensorsAreCopied) {
   text.insert(8 + length, " ");
   ++length;
   std::memcpy(text.data(), &length, 8);
-  ASSERT_TRUE(write_file(path, text).ok());
+  ASSERT_TRUE(write_file(path, text));
   const auto model = load_model(directory_);
   ASSERT_TRUE(model.ok()) << model.error().message;
   EXPECT_EQ(reinterpret_cast<uintptr_t>(model->weights.embed.data()) % 2, 0u);
