@@ -1,14 +1,11 @@
 #include "model/generation_config.h"
 
-#include <fmt/format.h>
-
+#include "model/common_config.h"
 #include "model/config_reader.h"
 
 namespace gallop::model {
 namespace {
 
-constexpr size_t kMaxStopIds = 64;
-constexpr int64_t kMaxId = (1 << 24) - 1;
 constexpr size_t kMaxFileBytes = 1 << 20;
 
 }  // namespace
@@ -20,17 +17,12 @@ Result<GenerationDefaults> parse_generation_defaults(const Json& json, const Mod
     return static_cast<float>(reader.number_or(key, fallback, least, most));
   };
   GenerationDefaults defaults;
-  defaults.stop_ids = reader.integers("eos_token_id", kMaxStopIds, 0, kMaxId);
-  for (const int32_t id : defaults.stop_ids) {
-    if (id >= config.vocab) {
-      reader.fail("eos_token_id", fmt::format("ids below vocab_size {}", config.vocab));
-    }
-  }
+  defaults.stop_ids = read_eos_ids(reader, config.vocab);
   if (!reader.has("eos_token_id")) defaults.stop_ids = config.eos_ids;
   const float temperature = number("temperature", 1, 0, 2);
   defaults.temperature = reader.boolean_or("do_sample", false) ? temperature : 0;
   // -1 switches top_k off, as 0 does.
-  const int64_t top_k = reader.integer_or("top_k", 0, -1, kMaxId);
+  const int64_t top_k = reader.integer_or("top_k", 0, -1, kMaxVocab);
   defaults.top_k = static_cast<int32_t>(top_k < 0 ? 0 : top_k);
   defaults.top_p = number("top_p", 1, 0, 1);
   if (defaults.top_p == 0) reader.fail("top_p", "a number above 0 and at most 1");

@@ -21,7 +21,7 @@ inline constexpr int64_t kKeyTile = 64;
 // Source: Qwen3_5Attention with eager_attention_forward (transformers, modeling_qwen3_5.py); the
 // tiles: Milakov and Gimelshein 2018, Online normalizer calculation for softmax, algorithm 3;
 // window and block: _attention_mask (z-lab/dflash, model.py), which also hides keys w or more ahead
-// of a row; no block is that long.
+// of a row (published windows are longer than blocks).
 struct PagedAttention {
   TensorView out;      // [rows, q_heads, head_dim] activation dtype
   TensorView q;        // [rows, q_heads, head_dim] activation dtype
