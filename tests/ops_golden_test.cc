@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/safetensors.h"
+#include "checkpoint/testing/stored_view.h"
 #include "ops/ops.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
@@ -34,11 +35,11 @@ TestTensor golden(const std::string& name) {
   static const auto file = checkpoint::SafetensorsFile::open(
       std::filesystem::path(GALLOP_SOURCE_DIR) / "tests/golden/ops/ops.safetensors");
   EXPECT_TRUE(file.ok()) << file.error().message;
-  const auto view = file.value().view(name);
-  EXPECT_TRUE(view.ok()) << name;
-  TestTensor tensor(view.value().dtype(), view.value().shape());
-  std::memcpy(tensor.view().data(), view.value().data(),
-              static_cast<size_t>(tensor.elements()) * dtype_bytes(view.value().dtype()));
+  const TensorView view = checkpoint::stored_view(file.value(), name);
+  EXPECT_FALSE(view.empty()) << name;
+  TestTensor tensor(view.dtype(), view.shape());
+  std::memcpy(tensor.view().data(), view.data(),
+              static_cast<size_t>(tensor.elements()) * dtype_bytes(view.dtype()));
   return tensor;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/testing/stored_view.h"
 #include "engine/scorer.h"
 #include "model/weight_loader.h"
 #include "ops/cpu/cpu_backend.h"
@@ -86,17 +87,18 @@ class Parity : public testing::TestWithParam<Case> {
     backend_ = ops::make_cpu_backend(2);
   }
 
-  std::unique_ptr<engine::Scorer> scorer(int32_t chunk) {
-    auto made = engine::Scorer::create(*target_, drafter_.get(), 512, chunk, *backend_);
+  std::unique_ptr<engine::Scorer> scorer(int32_t chunk, const std::vector<int32_t>& layers = {}) {
+    auto made = engine::Scorer::create(
+        *target_, drafter_.get(), {.max_tokens = 512, .chunk = chunk, .layers = layers}, *backend_);
     EXPECT_TRUE(made.ok());
     return std::move(made).value();
   }
 
   void expect_close(const std::vector<float>& got, const std::string& name) {
-    const Result<TensorView> expected = tensors_->view(name);
-    ASSERT_TRUE(expected.ok()) << name << ": " << expected.error().message;
-    ASSERT_EQ(static_cast<int64_t>(got.size()), expected->shape().elements()) << name;
-    const double error = relative_error(got, expected->as<const float>(), got.size());
+    const TensorView expected = checkpoint::stored_view(*tensors_, name);
+    ASSERT_FALSE(expected.empty()) << name;
+    ASSERT_EQ(static_cast<int64_t>(got.size()), expected.shape().elements()) << name;
+    const double error = relative_error(got, expected.as<const float>(), got.size());
     EXPECT_LT(error, kRelative) << name;
     worst_ = std::max(worst_, error);
   }
@@ -127,12 +129,11 @@ class Parity : public testing::TestWithParam<Case> {
 };
 
 TEST_P(Parity, LogitsAndHiddenStates) {
-  const auto scorer = this->scorer(64);
   const auto last = static_cast<int32_t>(target_->config.layers()) - 1;
   for (size_t i = 0; i < json_["cases"].size(); ++i) {
     const auto ids = json_["cases"][i]["ids"].get<std::vector<int32_t>>();
     const auto layers = json_["cases"][i]["hidden_layers"].get<std::vector<int32_t>>();
-    const auto scores = scorer->score(ids, layers);
+    const auto scores = scorer(64, layers)->score(ids);
     ASSERT_TRUE(scores.ok());
     expect_close(scores->logits, fmt::format("{}.logits", i));
     for (size_t l = 0; l < layers.size(); ++l) {
@@ -158,7 +159,7 @@ TEST_P(Parity, GreedyContinuation) {
     const auto greedy = entry["greedy"].get<std::vector<int32_t>>();
     const size_t prompt = ids.size();
     ids.insert(ids.end(), greedy.begin(), greedy.end() - 1);
-    const auto scores = scorer->score(ids, {});
+    const auto scores = scorer->score(ids);
     ASSERT_TRUE(scores.ok());
     const auto vocab = static_cast<size_t>(target_->config.vocab);
     for (size_t t = 0; t < greedy.size(); ++t) {
@@ -179,7 +180,7 @@ TEST_P(BlockParity, FirstDraftedBlock) {
   const auto scorer = this->scorer(64);
   auto ids = json_["spec"]["ids"].get<std::vector<int32_t>>();
   ids.push_back(json_["spec"]["spec_tokens"][0].get<int32_t>());
-  const auto scores = scorer->score(ids, {});
+  const auto scores = scorer->score(ids);
   ASSERT_TRUE(scores.ok());
   expect_close(scores->draft_hidden, "draft.hidden");
   expect_close(scores->draft_logits, "draft.logits");
@@ -187,12 +188,12 @@ TEST_P(BlockParity, FirstDraftedBlock) {
 
 TEST_P(Parity, ChunksAndThreadsChangeNoBit) {
   const auto ids = json_["cases"].back()["ids"].get<std::vector<int32_t>>();
-  const auto whole = scorer(512)->score(ids, {0});
+  const auto whole = scorer(512, {0})->score(ids);
   ASSERT_TRUE(whole.ok());
   for (const int32_t chunk : {1, 7, 64}) {
     for (const int threads : {1, 3}) {
       backend_ = ops::make_cpu_backend(threads);
-      const auto parts = scorer(chunk)->score(ids, {0});
+      const auto parts = scorer(chunk, {0})->score(ids);
       ASSERT_TRUE(parts.ok());
       EXPECT_EQ(parts->logits, whole->logits) << chunk;
       EXPECT_EQ(parts->hidden, whole->hidden) << chunk;

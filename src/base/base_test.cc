@@ -46,6 +46,26 @@ TEST(Json, LimitsAndErrors) {
   EXPECT_FALSE(parse_json("[1,2,3]", {.max_elements = 3}).ok());
 }
 
+// Objects below the limit of keys, but so many that their lookups would take minutes.
+TEST(Json, TheWorkOfAllKeysTogetherIsBounded) {
+  std::string keys;
+  for (int i = 0; i < 4096; ++i) keys += (i ? ",\"" : "\"") + std::to_string(i) + "\":0";
+  const std::string object = "{" + keys + "}";
+  EXPECT_TRUE(parse_json("[" + object + "," + object + "]").ok());
+  std::string many = "[" + object;
+  for (int i = 0; i < 480; ++i) many += "," + object;
+  const Result<Json> refused = parse_json(many + "]");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("100000000 comparisons"), std::string::npos);
+  // Three keys take 0 + 1 + 2 comparisons, of 64 bytes three times as much.
+  EXPECT_TRUE(parse_json(R"({"a":0,"b":0,"c":0})", {.max_key_compares = 3}).ok());
+  EXPECT_FALSE(parse_json(R"({"a":0,"b":0,"c":0})", {.max_key_compares = 2}).ok());
+  const std::string key(64, 'k');
+  const std::string two = "{\"" + key + "a\":0,\"" + key + "b\":0}";
+  EXPECT_TRUE(parse_json(two, {.max_key_compares = 3}).ok());
+  EXPECT_FALSE(parse_json(two, {.max_key_compares = 2}).ok());
+}
+
 TEST(File, MissingAndTooLargeNameThePath) {
   const Result<std::string> missing = read_file("/nonexistent/x", 10);
   ASSERT_FALSE(missing.ok());

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
 #include <fcntl.h>
@@ -50,24 +49,23 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t max_byte
   }
   std::string text(size, '\0');
   size_t done = 0;
-  while (done < size) {
-    const ssize_t count = ::read(descriptor, text.data() + done, size - done);
+  ssize_t count = 1;
+  while (done < size && count != 0) {
+    count = ::read(descriptor, text.data() + done, size - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
+    if (count < 0) {
+      const Error error = file_error(path, "cannot read");
+      ::close(descriptor);
+      return error;
+    }
     done += static_cast<size_t>(count);
   }
   ::close(descriptor);
-  if (done != size) return Error{path.string() + ": could not be read to its end"};
+  if (done != size) {
+    return Error{fmt::format("{}: ended after {} of its {} bytes", path.string(), done, size),
+                 ErrorCode::kInvalidInput, path.string()};
+  }
   return text;
-}
-
-Result<void> write_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  if (!out) return file_error(path, "cannot create");
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) return file_error(path, "cannot write");
-  return {};
 }
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {

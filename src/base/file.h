@@ -14,9 +14,6 @@ namespace gallop {
 // The file's bytes; an error when it is missing, unreadable or larger than `max_bytes`.
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes);
 
-// Replaces the file's content; an error when a byte could not be written.
-Result<void> write_file(const std::filesystem::path& path, std::string_view bytes);
-
 // A read-only private mapping of a regular file; unmapped when the owner dies. Pages are read when
 // they are touched. Truncating the file while it is mapped is the one thing this cannot survive.
 class MappedFile {

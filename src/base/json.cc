@@ -1,7 +1,6 @@
 #include "base/json.h"
 
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include <fmt/format.h>
@@ -10,6 +9,8 @@
 
 namespace gallop {
 namespace {
+
+constexpr size_t kCompareBytes = 32;  // one step of a vectorised memcmp
 
 // Builds the value while it counts; refuses in the middle of the text, before memory is spent.
 class LimitedBuilder : public nlohmann::json_sax<Json> {
@@ -33,8 +34,14 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
     return count() && enter() && dom_.start_object(size);
   }
   bool key(string_t& name) override {
-    if (++keys_.back() > limits_.max_keys) {
+    const size_t before = keys_.back()++;
+    if (before >= limits_.max_keys) {
       return refuse(fmt::format("an object has more than {} keys", limits_.max_keys));
+    }
+    key_compares_ += before * (1 + name.size() / kCompareBytes);
+    if (key_compares_ > limits_.max_key_compares) {
+      return refuse(fmt::format("too many keys: telling them apart takes more than {} comparisons",
+                                limits_.max_key_compares));
     }
     return count() && dom_.key(name);
   }
@@ -51,10 +58,7 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
   }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    const std::string what = error.what();  // "[json.exception...] parse error at ...: reason"
-    const size_t bracket = what.find("] ");
-    return refuse(fmt::format("not valid JSON at byte {}: {}", position,
-                              bracket == std::string::npos ? what : what.substr(bracket + 2)));
+    return refuse(json_syntax_error(position, error));
   }
 
   const std::string& message() const { return message_; }
@@ -77,6 +81,7 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
   nlohmann::detail::json_sax_dom_parser<Json> dom_;
   JsonLimits limits_;
   std::vector<size_t> keys_;  // keys seen so far, per open object or array
+  size_t key_compares_ = 0;
   size_t elements_ = 0;
   std::string message_;
 };
@@ -98,6 +103,13 @@ Result<Json> load_json_file(const std::filesystem::path& path, size_t max_bytes,
     return Error{path.string() + ": " + value.error().message, value.error().code};
   }
   return value;
+}
+
+std::string json_syntax_error(size_t position, const std::exception& error) {
+  const std::string what = error.what();  // "[json.exception...] parse error at ...: reason"
+  const size_t bracket = what.find("] ");
+  return fmt::format("not valid JSON at byte {}: {}", position,
+                     bracket == std::string::npos ? what : what.substr(bracket + 2));
 }
 
 std::string dump_json(const Json& value) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -15,11 +17,13 @@ namespace gallop {
 using Json = nlohmann::ordered_json;
 
 // An object of ordered_json looks keys up linearly, so parsing is quadratic in an object's keys:
-// `max_keys` bounds that, `max_depth` bounds the recursion of every later walk, `max_elements`
-// (values of all kinds, keys included) bounds memory.
+// `max_keys` bounds that for one object and its later lookups, `max_key_compares` (32 bytes of a
+// key count as one; about half a second) for the whole text. `max_depth` bounds the recursion of
+// every later walk, `max_elements` (values of all kinds, keys included) bounds memory.
 struct JsonLimits {
   size_t max_depth = 128;
   size_t max_keys = 4096;
+  size_t max_key_compares = 100'000'000;
   size_t max_elements = 4'000'000;
 };
 
@@ -30,6 +34,9 @@ Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 // Reads and parses a file of at most `max_bytes`; errors begin with the path.
 Result<Json> load_json_file(const std::filesystem::path& path, size_t max_bytes = 64 << 20,
                             const JsonLimits& limits = {});
+
+// What the parse_error of a SAX handler has to say: the byte, and the reason without its prefix.
+std::string json_syntax_error(size_t position, const std::exception& error);
 
 // Serialises compactly; bytes that are no UTF-8 become U+FFFD instead of an exception.
 std::string dump_json(const Json& value);

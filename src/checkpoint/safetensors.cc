@@ -71,37 +71,4 @@ std::span<const uint8_t> SafetensorsFile::bytes(const TensorInfo& tensor) const 
   return file_.bytes().subspan(layout_.data_begin + tensor.begin, tensor.end - tensor.begin);
 }
 
-Result<TensorView> SafetensorsFile::view(std::string_view name) const {
-  const auto fail = [&](const std::string& what) {
-    return Error{fmt::format("{}: tensor '{}' {}", path_.string(), name, what),
-                 ErrorCode::kInvalidInput, std::string(name)};
-  };
-  const TensorInfo* tensor = find(name);
-  if (tensor == nullptr) return fail("is missing");
-  Result<Shape> shape = to_shape(tensor->shape);
-  if (!shape.ok()) return fail(shape.error().message);
-  const uint8_t* data = bytes(*tensor).data();
-  if (reinterpret_cast<uintptr_t>(data) % dtype_bytes(tensor->dtype) != 0) {
-    return fail("begins at an address that is no multiple of its element size");
-  }
-  return TensorView(const_cast<uint8_t*>(data), tensor->dtype, *shape);
-}
-
-Result<Shape> to_shape(std::span<const int64_t> shape) {
-  switch (shape.size()) {
-    case 0:
-      return Shape{};
-    case 1:
-      return Shape{shape[0]};
-    case 2:
-      return Shape{shape[0], shape[1]};
-    case 3:
-      return Shape{shape[0], shape[1], shape[2]};
-    case 4:
-      return Shape{shape[0], shape[1], shape[2], shape[3]};
-    default:
-      return Error{fmt::format("has {} dimensions, at most 4 can be viewed", shape.size())};
-  }
-}
-
 }  // namespace gallop::checkpoint

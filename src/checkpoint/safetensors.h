@@ -16,15 +16,11 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "tensor/dtype.h"
-#include "tensor/tensor_view.h"
 
 namespace gallop::checkpoint {
 
 // "[3, 128]"; a stored tensor may have more dimensions than a TensorView.
 std::string shape_text(std::span<const int64_t> shape);
-
-// The same as a TensorView's shape; an error for more than four dimensions.
-Result<Shape> to_shape(std::span<const int64_t> shape);
 
 struct TensorInfo {
   std::string name;
@@ -65,9 +61,6 @@ class SafetensorsFile {
   const TensorInfo* find(std::string_view name) const;
   // The bytes of one of this file's tensors, valid while the file is open.
   std::span<const uint8_t> bytes(const TensorInfo& tensor) const;
-  // A read-only view; an error for more than four dimensions or an address that is no multiple of
-  // the element's size.
-  Result<TensorView> view(std::string_view name) const;
 
  private:
   SafetensorsFile(std::filesystem::path path, MappedFile file, SafetensorsLayout layout);

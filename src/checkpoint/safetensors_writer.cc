@@ -2,6 +2,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -74,12 +77,36 @@ Result<void> write_all(int descriptor, const std::filesystem::path& path, const 
   return {};
 }
 
+// Leftovers of killed processes with our number may have the first names; so many cannot.
+constexpr int kMaxAttempts = 100;
+
+struct Temporary {
+  std::filesystem::path name;
+  int descriptor;
+};
+
 // A neighbour of `path`, so that the rename stays inside one file system.
-std::filesystem::path temporary_name(const std::filesystem::path& path) {
+Result<Temporary> create_temporary(const std::filesystem::path& path) {
   static std::atomic<uint64_t> serial = 0;
-  std::filesystem::path name = path;
-  name += fmt::format(".{}-{}.partial", ::getpid(), ++serial);
-  return name;
+  for (int attempt = 1;; ++attempt) {
+    std::filesystem::path name = path;
+    name += fmt::format(".{}-{}.partial", ::getpid(), ++serial);
+    const int descriptor = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return Temporary{std::move(name), descriptor};
+    if (errno != EEXIST || attempt == kMaxAttempts) return system_error(name, "cannot create");
+  }
+}
+
+Result<void> check_names(const std::filesystem::path& path, std::span<const TensorSpec> tensors) {
+  std::unordered_set<std::string_view> names;
+  for (const TensorSpec& tensor : tensors) {
+    if (!names.insert(tensor.name).second) {
+      return Error{
+          fmt::format("{}: tensor '{}' would be written twice", path.string(), tensor.name),
+          ErrorCode::kInvalidInput, tensor.name};
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -92,6 +119,7 @@ Result<SafetensorsWriter> SafetensorsWriter::create(
     return Error{path.string() + ": exists and is not a regular file", ErrorCode::kInvalidInput,
                  path.string()};
   }
+  RETURN_IF_ERROR(check_names(path, tensors));
   // As Hugging Face's writer: wide elements first, so that every tensor is aligned; then by name.
   std::sort(tensors.begin(), tensors.end(), [](const TensorSpec& a, const TensorSpec& b) {
     const size_t a_bytes = dtype_bytes(a.dtype);
@@ -99,18 +127,16 @@ Result<SafetensorsWriter> SafetensorsWriter::create(
     return a_bytes != b_bytes ? a_bytes > b_bytes : a.name < b.name;
   });
   const std::string header = header_text(tensors, metadata);
-  const std::filesystem::path temporary = temporary_name(path);
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) return system_error(temporary, "cannot create");
-  SafetensorsWriter writer(path, temporary, descriptor);
+  ASSIGN_OR_RETURN(const Temporary temporary, create_temporary(path));
+  SafetensorsWriter writer(path, temporary.name, temporary.descriptor);
   uint64_t offset = header.size();
   for (const TensorSpec& tensor : tensors) {
     const uint64_t end = offset + spec_bytes(tensor);
-    CHECK(writer.cursors_.emplace(tensor.name, Cursor{offset, end}).second);
+    writer.cursors_.emplace(tensor.name, Cursor{offset, end});
     offset = end;
   }
-  RETURN_IF_ERROR(write_all(descriptor, temporary, reinterpret_cast<const uint8_t*>(header.data()),
-                            header.size(), 0));
+  RETURN_IF_ERROR(write_all(temporary.descriptor, temporary.name,
+                            reinterpret_cast<const uint8_t*>(header.data()), header.size(), 0));
   return writer;
 }
 

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace gallop::checkpoint {
 
 bool StrictSax::parse_error(std::size_t position, const std::string&,
                             const nlohmann::detail::exception& error) {
-  const std::string what = error.what();  // "[json.exception...] parse error at ...: reason"
-  const size_t bracket = what.find("] ");
-  return refuse(fmt::format("not valid JSON at byte {}: {}", position,
-                            bracket == std::string::npos ? what : what.substr(bracket + 2)));
+  return refuse(json_syntax_error(position, error));
 }
 
 Result<void> StrictSax::parse(std::string_view text) {

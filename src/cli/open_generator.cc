@@ -1,6 +1,9 @@
 #include "cli/open_generator.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <string>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -16,16 +19,24 @@
 namespace gallop::cli {
 namespace {
 
-// Bytes that the system could hand out now.
-int64_t free_memory() {
+// Bytes that the system could hand out now, page cache included. Source: MemAvailable in proc(5),
+// /proc/meminfo; without it, free memory alone.
+int64_t available_memory() {
+  std::ifstream meminfo("/proc/meminfo");
+  int64_t kib = 0;
+  for (std::string word; meminfo >> word;) {
+    if (word == "MemAvailable:" && meminfo >> kib) return kib * 1024;
+  }
   return static_cast<int64_t>(::sysconf(_SC_AVPHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
 }
+
+double gib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
 
 int64_t element_bytes(const ops::Backend& backend) {
   return static_cast<int64_t>(dtype_bytes(backend.cache_dtype()));
 }
 
-// Key-value bytes of one page, over all attention layers of target and drafter.
+// Key-value bytes of one page, over all attention layers of target and drafter; at least 1.
 int64_t page_bytes(const model::ModelConfig& target, const model::LoadedDrafter* drafter,
                    const ops::Backend& backend) {
   const int64_t layers = std::count(target.layer_kinds.begin(), target.layer_kinds.end(),
@@ -35,15 +46,7 @@ int64_t page_bytes(const model::ModelConfig& target, const model::LoadedDrafter*
     per_token += static_cast<int64_t>(drafter->config.layers.size()) * drafter->config.kv_heads *
                  drafter->config.head_dim;
   }
-  return 2 * per_token * cache::kPageTokens * element_bytes(backend);
-}
-
-// All that the sequences could need, unless that is more than half of the free memory.
-int32_t plan_pages(const engine::ExecutorLimits& limits, int64_t bytes_per_page) {
-  const int64_t wanted =
-      static_cast<int64_t>(limits.max_num_seqs) * limits.max_pages_per_sequence();
-  const int64_t affordable = free_memory() / 2 / std::max<int64_t>(1, bytes_per_page);
-  return static_cast<int32_t>(std::min<int64_t>({wanted, affordable, INT32_MAX / 64}));
+  return std::max<int64_t>(1, 2 * per_token * cache::kPageTokens * element_bytes(backend));
 }
 
 Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
@@ -57,6 +60,24 @@ Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
 }
 
 }  // namespace
+
+Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
+                           int64_t available_bytes) {
+  constexpr int64_t kMostPages = INT32_MAX / (4 * cache::kPageTokens);  // places are 32-bit
+  const int64_t context = limits.max_pages_per_sequence();
+  const int64_t budget = available_bytes / 2;
+  const int64_t affordable = std::min(budget / page_bytes, kMostPages);
+  if (affordable < context) {
+    const int64_t tokens = affordable * cache::kPageTokens - limits.max_block;
+    return Error{
+        fmt::format("a context of {} tokens needs {:.2f} GiB of cache, half of the available "
+                    "memory is {:.2f} GiB: use --max-model-len {}",
+                    limits.max_model_len, gib(context * page_bytes), gib(budget),
+                    std::max<int64_t>(tokens, 2)),
+        ErrorCode::kUnavailable};
+  }
+  return static_cast<int32_t>(std::min(limits.max_num_seqs * context, affordable));
+}
 
 Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions& options) {
   ASSIGN_OR_RETURN(model::LoadedModel loaded, model::load_model(options.model));
@@ -85,7 +106,8 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
                                                               : vocab,
                                            .stop_ids = stop_ids}};
   const int64_t bytes_per_page = page_bytes(config, drafter.get(), *backend);
-  limits.executor.pages = plan_pages(limits.executor, bytes_per_page);
+  ASSIGN_OR_RETURN(limits.executor.pages,
+                   plan_pages(limits.executor, bytes_per_page, available_memory()));
   log_info(fmt::format(
       "{} layers, {} threads, context {} tokens, {} sequences at once, "
       "{} cache pages of {} tokens ({:.1f} MiB)",

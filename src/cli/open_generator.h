@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "engine/executor.h"
 #include "engine/generator.h"
 
 namespace gallop::cli {
@@ -20,6 +21,11 @@ struct GeneratorOptions {
   int32_t vocab_limit =
       0;  // Tokenizer::vocab_limit(); 0: without a tokenizer, all of the model's rows
 };
+
+// Cache pages: what all sequences could need, in at most half of the available memory. An error
+// when not even one sequence could use the whole context.
+Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
+                           int64_t available_bytes);
 
 // Loads and checks the checkpoints, plans the memory (printed on stderr) and starts the engine
 // thread. The model's stop ids come from generation_config.json, else config.json.

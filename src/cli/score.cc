@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,9 +89,13 @@ Result<void> write_scores(const ScoreOptions& options, const std::vector<engine:
 }
 
 Result<void> check_layers(const std::vector<int32_t>& layers, int64_t count) {
+  std::set<int32_t> seen;
   for (const int32_t layer : layers) {
     if (layer < 0 || layer >= count) {
       return Error{fmt::format("--layers: layers are in [0, {}), found {}", count, layer)};
+    }
+    if (!seen.insert(layer).second) {
+      return Error{fmt::format("--layers: layer {} is named twice", layer)};
     }
   }
   return {};
@@ -115,11 +120,14 @@ Result<void> run_score(const ScoreOptions& options) {
   const int32_t threads = options.threads > 0 ? options.threads : usable_cores();
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(threads);
   ASSIGN_OR_RETURN(const std::unique_ptr<engine::Scorer> scorer,
-                   engine::Scorer::create(target, drafter.get(), static_cast<int32_t>(longest),
-                                          options.chunk, *backend));
+                   engine::Scorer::create(target, drafter.get(),
+                                          {.max_tokens = static_cast<int32_t>(longest),
+                                           .chunk = options.chunk,
+                                           .layers = options.layers},
+                                          *backend));
   std::vector<engine::Scores> all;
   for (const auto& ids : lists) {
-    ASSIGN_OR_RETURN(engine::Scores scores, scorer->score(ids, options.layers));
+    ASSIGN_OR_RETURN(engine::Scores scores, scorer->score(ids));
     all.push_back(std::move(scores));
   }
   return write_scores(options, all, target.config);

@@ -21,7 +21,7 @@ Result<Buffers> allocate_buffers(const model::DrafterConfig& config, const Specu
                                  int64_t vocab, ops::Backend& backend) {
   Arena arena;
   const DType activation = backend.activation_dtype();
-  const int64_t width = static_cast<int64_t>(config.target_layers.size()) * config.hidden;
+  const int64_t width = config.feature_width();
   const int64_t drafts = limits.max_num_seqs * (config.block - 1);
   const size_t features = arena.reserve(activation, {limits.max_rows, width});
   const size_t gathered = arena.reserve(activation, {limits.max_rows, width});
@@ -53,8 +53,6 @@ class DflashSpeculator : public Speculator {
         sampler_(std::move(sampler)),
         buffers_(std::move(buffers)),
         backend_(backend) {}
-
-  int32_t max_drafts() const override { return static_cast<int32_t>(drafter_.config().block) - 1; }
 
   std::vector<model::Capture> captures(int64_t rows) override {
     std::vector<model::Capture> captures;
@@ -164,8 +162,8 @@ Result<std::unique_ptr<Speculator>> make_dflash_speculator(const model::LoadedDr
   ASSIGN_OR_RETURN(BatchBuffers batches,
                    BatchBuffers::create(block_rows, limits.max_num_seqs,
                                         limits.max_pages_per_sequence, backend));
-  ASSIGN_OR_RETURN(Sampler sampler,
-                   Sampler::create(block_rows, 1, limits.vocab_limit, {}, backend));
+  ASSIGN_OR_RETURN(Sampler sampler, Sampler::create({.rows = block_rows, .biases = 1},
+                                                    limits.vocab_limit, {}, backend));
   ASSIGN_OR_RETURN(Buffers buffers,
                    allocate_buffers(config, limits, target.config().vocab, backend));
   return std::unique_ptr<Speculator>(std::make_unique<DflashSpeculator>(

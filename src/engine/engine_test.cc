@@ -234,6 +234,30 @@ TEST(Engine, RefusesWhatCanNeverRun) {
   }
 }
 
+// As many biases, stop ids and bans as a request may bring, in a context far shorter than that.
+TEST(Engine, LongListsFitIntoAShortContext) {
+  EngineLimits limits = foal_limits(2, 32);
+  limits.executor.max_model_len = 64;
+  limits.executor.pages = 2 * limits.executor.max_pages_per_sequence();
+  const auto engine = start_foal(limits, 1, true);
+  Request request{.prompt = {1, 2, 3},
+                  .max_tokens = 20,
+                  .min_tokens = 20,
+                  .stop_token_ids = {},
+                  .drafts = 5,
+                  .sampling = {}};
+  for (int32_t id = 0; id < 1024; ++id) {
+    request.stop_token_ids.push_back(2000 + id);
+    request.sampling.logit_bias.emplace_back(1000 + id, 1000.0f);
+  }
+  for (const Answer& answer : run_all(*engine, {request, request})) {
+    EXPECT_EQ(answer.tokens.size(), 20u);
+    for (const int32_t token : answer.tokens) EXPECT_TRUE(token >= 1000 && token < 2000) << token;
+  }
+  request.stop_token_ids.push_back(5);
+  EXPECT_FALSE(engine->submit(request, [](TokenEvent) {}).ok());
+}
+
 TEST(Engine, MoreRequestsThanPlacesWaitForTheirTurn) {
   const Json json = reference("greedy.json");
   EngineLimits limits = foal_limits(2, 32);

@@ -2,8 +2,21 @@
 
 #include "cache/page_math.h"
 #include "engine/dflash_speculator.h"
+#include "engine/request_check.h"
 
 namespace gallop::engine {
+namespace {
+
+// What check_request lets through, for as many sequences as may run.
+SamplerSizes sampler_sizes(const ExecutorLimits& limits) {
+  const int64_t sequences = limits.max_num_seqs;
+  const size_t biases = kMaxBiases + kMaxStopIds + limits.stop_ids.size();
+  return {.rows = sequences * limits.max_block,
+          .history = sequences * (limits.max_model_len + limits.max_block),
+          .biases = sequences * static_cast<int64_t>(biases)};
+}
+
+}  // namespace
 
 int32_t ExecutorLimits::max_pages_per_sequence() const {
   return cache::pages_for(max_model_len + max_block);
@@ -32,9 +45,8 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
                                                    const model::LoadedDrafter* drafter,
                                                    const ExecutorLimits& limits,
                                                    ops::Backend& backend) {
-  const int64_t sampled = static_cast<int64_t>(limits.max_num_seqs) * limits.max_block;
-  const int64_t history =
-      static_cast<int64_t>(limits.max_num_seqs) * (limits.max_model_len + limits.max_block);
+  const SamplerSizes sizes = sampler_sizes(limits);
+  const int64_t sampled = sizes.rows;
   ASSIGN_OR_RETURN(model::TextModel target,
                    model::TextModel::create(loaded, limits.max_rows(), backend));
   ASSIGN_OR_RETURN(model::ModelCache cache,
@@ -48,7 +60,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
                    BatchBuffers::create(limits.max_rows(), limits.max_num_seqs,
                                         limits.max_pages_per_sequence(), backend));
   ASSIGN_OR_RETURN(Sampler sampler,
-                   Sampler::create(sampled, history, limits.vocab_limit, limits.stop_ids, backend));
+                   Sampler::create(sizes, limits.vocab_limit, limits.stop_ids, backend));
   std::unique_ptr<Executor> executor(new Executor(std::move(target), std::move(cache),
                                                   std::move(batches), std::move(sampler), backend));
   Arena arena;

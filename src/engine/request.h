@@ -15,7 +15,7 @@ using RequestId = uint64_t;
 // in by the layers above. Order: logit_bias, penalties, temperature, min_p, top_k, top_p
 // (ARCHITECTURE.md).
 struct SamplingParams {
-  float temperature = 0;         // 0: argmax after logit_bias and penalties; at most 2
+  float temperature = 0;         // below 1e-5: argmax after bias and penalties; at most 2
   int32_t top_k = 0;             // 0: off
   float top_p = 1;               // (0, 1]; 1: off
   float min_p = 0;               // [0, 1]; 0: off

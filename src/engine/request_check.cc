@@ -7,9 +7,6 @@
 namespace gallop::engine {
 namespace {
 
-constexpr size_t kMaxBiases = 1024;
-constexpr size_t kMaxStopIds = 1024;
-
 Error wrong(std::string_view field, std::string_view rule, auto value) {
   return Error{fmt::format("{} must be {}, it is {}", field, rule, value), ErrorCode::kInvalidInput,
                std::string(field)};

@@ -1,10 +1,17 @@
 // Whether a request can run at all; the one place with the ranges of its options.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "base/result.h"
 #include "engine/request.h"
 
 namespace gallop::engine {
+
+// Entries of one request; they bound the sampler's buffers.
+inline constexpr size_t kMaxBiases = 1024;   // logit_bias
+inline constexpr size_t kMaxStopIds = 1024;  // stop_token_ids
 
 struct RequestLimits {
   int32_t vocab = 0;  // ids a prompt may hold: [0, vocab)

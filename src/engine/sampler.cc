@@ -24,15 +24,15 @@ TensorView upload_list(const TensorView& buffer, const auto& list, ops::Backend&
 
 }  // namespace
 
-Result<Sampler> Sampler::create(int64_t max_rows, int64_t max_tokens, int32_t vocab_limit,
+Result<Sampler> Sampler::create(const SamplerSizes& sizes, int32_t vocab_limit,
                                 std::vector<int32_t> stop_ids, ops::Backend& backend) {
   Arena arena;
-  const size_t tokens = arena.reserve(DType::kI32, {max_rows});
+  const size_t tokens = arena.reserve(DType::kI32, {sizes.rows});
   const size_t options =
-      arena.reserve(DType::kU8, {max_rows, static_cast<int64_t>(sizeof(ops::SampleOptions))});
-  const size_t history = arena.reserve(DType::kI32, {max_tokens});
-  const size_t bias_ids = arena.reserve(DType::kI32, {max_tokens});
-  const size_t bias_values = arena.reserve(DType::kF32, {max_tokens});
+      arena.reserve(DType::kU8, {sizes.rows, static_cast<int64_t>(sizeof(ops::SampleOptions))});
+  const size_t history = arena.reserve(DType::kI32, {sizes.history});
+  const size_t bias_ids = arena.reserve(DType::kI32, {sizes.biases});
+  const size_t bias_values = arena.reserve(DType::kF32, {sizes.biases});
   Sampler sampler;
   ASSIGN_OR_RETURN(sampler.memory_, backend.allocate(arena.bytes()));
   sampler.vocab_limit_ = vocab_limit;

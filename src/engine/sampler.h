@@ -13,18 +13,25 @@
 
 namespace gallop::engine {
 
-// The rows of one sequence that choose tokens: row i chooses the token after ids[i].
+// Most entries of one step; the buffers are allocated once.
+struct SamplerSizes {
+  int64_t rows = 0;
+  int64_t history = 0;  // tokens of all sequences, drafts included
+  int64_t biases = 0;   // bans and biases of all sequences
+};
+
+// The rows of one sequence that choose tokens: row i chooses the token behind the known ones and
+// the first i drafts.
 struct SampledRows {
   const Sequence* sequence = nullptr;
-  std::vector<int32_t> drafts;  // behind the sequence's known tokens; row i has seen the first i
+  std::vector<int32_t> drafts;  // behind the sequence's known tokens
   int32_t rows = 0;             // 1 + drafts, or 1 at the end of a prompt
 };
 
 class Sampler {
  public:
-  // `stop_ids`: the model's own, masked below a request's min_tokens. Histories and biases grow
-  // with requests, so their buffers are allocated as needed, up to `max_tokens` entries.
-  static Result<Sampler> create(int64_t max_rows, int64_t max_tokens, int32_t vocab_limit,
+  // `stop_ids`: the model's own, masked below a request's min_tokens.
+  static Result<Sampler> create(const SamplerSizes& sizes, int32_t vocab_limit,
                                 std::vector<int32_t> stop_ids, ops::Backend& backend);
 
   // tokens [rows] i32 for logits [rows, vocab], rows in the order of `sampled`.

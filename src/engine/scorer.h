@@ -17,6 +17,12 @@
 
 namespace gallop::engine {
 
+struct ScorerOptions {
+  int32_t max_tokens = 1;            // the longest list
+  int32_t chunk = 512;               // most tokens of a step
+  std::vector<int32_t> layers = {};  // inside the model: whose hidden states are asked for
+};
+
 // All F32, rows contiguous.
 struct Scores {
   std::vector<float> logits;               // [tokens, vocab]
@@ -27,28 +33,25 @@ struct Scores {
 
 class Scorer {
  public:
-  // `max_tokens`: the longest list; `chunk`: most tokens of a step. `drafter` may be null. Loaded
-  // models and backend outlive the scorer.
+  // `drafter` may be null. Loaded models and backend outlive the scorer.
   static Result<std::unique_ptr<Scorer>> create(const model::LoadedModel& target,
                                                 const model::LoadedDrafter* drafter,
-                                                int32_t max_tokens, int32_t chunk,
+                                                const ScorerOptions& options,
                                                 ops::Backend& backend);
 
-  // Ids inside the vocabulary, at least one; layers inside the model. With a drafter and two ids or
-  // more, the block whose anchor is the last id is drafted too.
-  Result<Scores> score(const std::vector<int32_t>& ids, const std::vector<int32_t>& layers);
+  // Ids inside the vocabulary, at least one. With a drafter and two ids or more, the block whose
+  // anchor is the last id is drafted too.
+  Result<Scores> score(const std::vector<int32_t>& ids);
 
  private:
   explicit Scorer(model::TextModel target, ops::Backend& backend)
       : target_(std::move(target)), backend_(backend) {}
 
-  Result<void> reserve_hidden(int64_t layers);
-  std::vector<model::Capture> captures(const std::vector<int32_t>& layers, int64_t rows) const;
-  void run_chunk(std::span<const int32_t> ids, int32_t position, const std::vector<int32_t>& layers,
-                 Scores& scores);
+  std::vector<model::Capture> captures(int64_t rows) const;
+  Result<void> run_chunk(std::span<const int32_t> ids, int32_t position, Scores& scores);
   void learn_chunk(const UploadedBatch& uploaded, int64_t rows);
-  void draft(int32_t anchor, int32_t position, Scores& scores);
-  void append(const TensorView& rows, std::vector<float>& to);
+  Result<void> draft(int32_t anchor, int32_t position, Scores& scores);
+  Result<void> append(const TensorView& rows, std::vector<float>& to);
 
   model::TextModel target_;
   ops::Backend& backend_;
@@ -58,11 +61,11 @@ class Scorer {
   BatchBuffers batches_;
   std::vector<int32_t> pages_;  // the one sequence's, in order
   int32_t chunk_ = 0;
+  std::vector<int32_t> layers_;
   TensorView logits_;    // [rows, vocab] f32
   TensorView features_;  // [rows, taps * hidden] activation dtype
+  TensorView hidden_;    // [layers asked for, chunk, hidden] activation dtype
   Buffer memory_;
-  TensorView hidden_;  // [layers asked for, chunk, hidden] activation dtype
-  Buffer hidden_memory_;
 };
 
 }  // namespace gallop::engine

@@ -31,9 +31,6 @@ class Speculator {
  public:
   virtual ~Speculator() = default;
 
-  // The most drafts of one block.
-  virtual int32_t max_drafts() const = 0;
-
   // What the speculator wants to see of the target's step of `rows` rows.
   virtual std::vector<model::Capture> captures(int64_t rows) = 0;
 

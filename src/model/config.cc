@@ -1,26 +1,18 @@
 #include "model/config.h"
 
-#include <cmath>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "model/common_config.h"
 #include "model/config_reader.h"
 #include "model/rope_config.h"
 
 namespace gallop::model {
 namespace {
 
-// Bounds that no model of the family comes near; they keep every product of sizes inside 63 bits
-// and a hostile config from asking for absurd memory.
-constexpr int64_t kMaxWidth = 1 << 20;  // hidden, intermediate
-constexpr int64_t kMaxVocab = 1 << 24;  // token ids are below 2^24
 constexpr int64_t kMaxLayers = 1024;
-constexpr int64_t kMaxHeads = 1024;
-constexpr int64_t kMaxHeadDim = 1024;
 constexpr int64_t kMaxConvWidth = 64;
-constexpr int64_t kMaxPositions = 1 << 26;
-constexpr size_t kMaxEosIds = 64;
 constexpr int64_t kDefaultInterval = 4;  // Qwen3_5TextConfig: every fourth layer is full attention
 constexpr double kDefaultRotaryFactor = 0.25;  // Qwen3_5TextConfig, partial_rotary_factor
 constexpr std::array<int32_t, 3> kDefaultMropeSection = {11, 11, 10};  // Qwen3_5TextRotaryEmbedding
@@ -28,35 +20,16 @@ constexpr std::array<int32_t, 3> kDefaultMropeSection = {11, 11, 10};  // Qwen3_
 constexpr const char* kTextType = "qwen3_5_text";
 constexpr const char* kWholeType = "qwen3_5";
 
-void read_eos_ids(ConfigReader& reader, ModelConfig& config) {
-  config.eos_ids = reader.integers("eos_token_id", kMaxEosIds, 0, kMaxVocab - 1);
-  for (const int32_t id : config.eos_ids) {
-    if (id >= config.vocab) {
-      reader.fail("eos_token_id", fmt::format("ids below vocab_size {}", config.vocab));
-    }
-  }
-}
-
 void read_sizes(ConfigReader& reader, ModelConfig& config) {
-  config.hidden = reader.integer("hidden_size", 1, kMaxWidth);
-  config.intermediate = reader.integer("intermediate_size", 1, kMaxWidth);
-  config.vocab = reader.integer("vocab_size", 1, kMaxVocab);
-  config.q_heads = reader.integer("num_attention_heads", 1, kMaxHeads);
-  config.kv_heads = reader.integer("num_key_value_heads", 1, kMaxHeads);
-  config.head_dim = reader.integer("head_dim", 2, kMaxHeadDim);
+  read_common_sizes(reader, config);
   config.k_heads = reader.integer("linear_num_key_heads", 1, kMaxHeads);
   config.v_heads = reader.integer("linear_num_value_heads", 1, kMaxHeads);
   config.k_dim = reader.integer("linear_key_head_dim", 1, kMaxHeadDim);
   config.v_dim = reader.integer("linear_value_head_dim", 1, kMaxHeadDim);
   config.conv_width = reader.integer("linear_conv_kernel_dim", 2, kMaxConvWidth);
-  config.rms_norm_eps = static_cast<float>(reader.number("rms_norm_eps", 0, 1));
   config.max_positions =
       static_cast<int32_t>(reader.integer("max_position_embeddings", 1, kMaxPositions));
-  read_eos_ids(reader, config);
-  if (config.q_heads % config.kv_heads != 0) {
-    reader.fail("num_attention_heads",
-                fmt::format("a multiple of num_key_value_heads {}", config.kv_heads));
-  }
+  config.eos_ids = read_eos_ids(reader, config.vocab);
   if (config.v_heads % config.k_heads != 0) {
     reader.fail("linear_num_value_heads",
                 fmt::format("a multiple of linear_num_key_heads {}", config.k_heads));
@@ -90,15 +63,9 @@ void read_layer_kinds(ConfigReader& reader, ModelConfig& config) {
   }
 }
 
-// What changes the computation and is not built: a model that has it would answer wrongly.
 void refuse_unsupported(ConfigReader& reader) {
-  if (reader.boolean_or("attention_bias", false)) reader.fail("attention_bias", "false");
+  refuse_unsupported_common(reader);
   if (!reader.boolean_or("attn_output_gate", true)) reader.fail("attn_output_gate", "true");
-  if (reader.string_or("hidden_act", "silu") != "silu") reader.fail("hidden_act", "\"silu\"");
-  if (reader.has("quantization_config")) {
-    reader.fail("quantization_config",
-                "none: this version reads weights stored as BF16, F16 and F32");
-  }
 }
 
 void read_mrope_section(ConfigReader& reader, const Json& rope, ModelConfig& config) {
@@ -125,7 +92,7 @@ void read_mrope_section(ConfigReader& reader, const Json& rope, ModelConfig& con
 
 void read_rope(ConfigReader& reader, ModelConfig& config) {
   const RopeConfig rope = read_rope_config(reader, kDefaultRotaryFactor);
-  config.rope_theta = static_cast<float>(rope.theta);
+  config.rope_theta = rope.theta;
   // Truncates as Hugging Face's int(head_dim * factor) does.
   config.rotary_dim =
       static_cast<int32_t>(static_cast<double>(config.head_dim) * rope.partial_factor);
@@ -175,7 +142,7 @@ Result<ModelConfig> parse_model_config(const Json& json) {
   if (reader.error()) return *reader.error();
   ASSIGN_OR_RETURN(ModelConfig config, parse_text_config(text, "text_config."));
   if (reader.has("tie_word_embeddings")) config.tied_head = outer_tied;
-  if (config.eos_ids.empty()) read_eos_ids(reader, config);
+  if (config.eos_ids.empty()) config.eos_ids = read_eos_ids(reader, config.vocab);
   if (reader.error()) return *reader.error();
   return config;
 }

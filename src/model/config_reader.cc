@@ -60,10 +60,10 @@ int64_t ConfigReader::integer_or(std::string_view key, int64_t fallback, int64_t
   return has(key) ? integer(key, least, most) : fallback;
 }
 
-double ConfigReader::number(std::string_view key, double above, double most) {
+float ConfigReader::number(std::string_view key, float above, float most) {
   const Json* value = find(key);
   if (value != nullptr && value->is_number()) {
-    const double number = value->get<double>();
+    const auto number = static_cast<float>(value->get<double>());
     if (number > above && number <= most) return number;
   }
   fail(key, fmt::format("a number above {} and at most {}", above, most));

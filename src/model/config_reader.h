@@ -28,8 +28,8 @@ class ConfigReader {
   int64_t integer(std::string_view key, int64_t least, int64_t most);
   // The same with a value for an absent key, which need not lie in the range.
   int64_t integer_or(std::string_view key, int64_t fallback, int64_t least, int64_t most);
-  // Required, finite, in (above, most].
-  double number(std::string_view key, double above, double most);
+  // Required; in (above, most] also when rounded to f32.
+  float number(std::string_view key, float above, float most);
   // Finite, in [least, most]; `fallback` when absent.
   double number_or(std::string_view key, double fallback, double least, double most);
   bool boolean_or(std::string_view key, bool fallback);

@@ -119,6 +119,9 @@ TEST(ModelConfigTest, BadValuesAreNamed) {
       {"full_attention_interval", "0", "full_attention_interval is 0"},
       {"rms_norm_eps", "0", "rms_norm_eps is 0"},
       {"rms_norm_eps", R"("1e-6")", "rms_norm_eps"},
+      // Zero once it is an f32.
+      {"rms_norm_eps", "1e-60", "rms_norm_eps is 1e-60; expected a number above 0"},
+      {"rope_parameters", R"({"rope_theta": 1e-300})", "rope_parameters.rope_theta is 1e-300"},
       {"attention_bias", "true", "attention_bias is true; expected false"},
       {"attn_output_gate", "false", "attn_output_gate is false; expected true"},
       {"hidden_act", R"("gelu")", "hidden_act is \"gelu\""},

@@ -7,18 +7,14 @@
 
 #include <fmt/format.h>
 
+#include "model/common_config.h"
 #include "model/config_reader.h"
 #include "model/rope_config.h"
 
 namespace gallop::model {
 namespace {
 
-constexpr int64_t kMaxWidth = 1 << 20;
-constexpr int64_t kMaxVocab = 1 << 24;
 constexpr int64_t kMaxLayers = 256;
-constexpr int64_t kMaxHeads = 1024;
-constexpr int64_t kMaxHeadDim = 1024;
-constexpr int64_t kMaxWindow = 1 << 26;
 constexpr int64_t kMinBlock = 2;
 constexpr int64_t kMaxBlock = 64;
 constexpr size_t kMaxTargetLayers = 64;
@@ -80,34 +76,19 @@ void refuse_unsupported(ConfigReader& reader, ConfigReader& nested, const Json& 
                         ErrorCode::kInvalidInput, nested.name_of(key)});
     }
   }
-  if (reader.boolean_or("attention_bias", false)) reader.fail("attention_bias", "false");
-  if (reader.string_or("hidden_act", "silu") != "silu") reader.fail("hidden_act", "\"silu\"");
-  if (reader.has("quantization_config")) {
-    reader.fail("quantization_config",
-                "none: this version reads weights stored as BF16, F16 and F32");
-  }
+  refuse_unsupported_common(reader);
 }
 
 void read_sizes(ConfigReader& reader, DrafterConfig& config) {
-  config.hidden = reader.integer("hidden_size", 1, kMaxWidth);
-  config.intermediate = reader.integer("intermediate_size", 1, kMaxWidth);
-  config.vocab = reader.integer("vocab_size", 1, kMaxVocab);
-  config.q_heads = reader.integer("num_attention_heads", 1, kMaxHeads);
-  config.kv_heads = reader.integer("num_key_value_heads", 1, kMaxHeads);
-  config.head_dim = reader.integer("head_dim", 2, kMaxHeadDim);
-  config.rms_norm_eps = static_cast<float>(reader.number("rms_norm_eps", 0, 1));
+  read_common_sizes(reader, config);
   config.stated_target_layers =
       static_cast<int32_t>(reader.integer_or("num_target_layers", 0, 1, kMaxWidth));
-  if (config.q_heads % config.kv_heads != 0) {
-    reader.fail("num_attention_heads",
-                fmt::format("a multiple of num_key_value_heads {}", config.kv_heads));
-  }
   if (config.head_dim % 2 != 0) reader.fail("head_dim", "an even number");
 }
 
 void read_rope(ConfigReader& reader, DrafterConfig& config) {
   const RopeConfig rope = read_rope_config(reader, 1);
-  config.rope_theta = static_cast<float>(rope.theta);
+  config.rope_theta = rope.theta;
   if (rope.partial_factor != 1) reader.fail("partial_rotary_factor", "1: all of head_dim rotates");
 }
 
@@ -155,8 +136,8 @@ void read_layers(ConfigReader& reader, ConfigReader& nested, DrafterConfig& conf
   int32_t window = 0;
   if (any_sliding || all_windowed) {
     const bool own = nested.has("swa_window_size");
-    window = static_cast<int32_t>(own ? nested.integer("swa_window_size", 1, kMaxWindow)
-                                      : reader.integer("sliding_window", 1, kMaxWindow));
+    window = static_cast<int32_t>(own ? nested.integer("swa_window_size", 1, kMaxPositions)
+                                      : reader.integer("sliding_window", 1, kMaxPositions));
   }
   const bool stated = reader.has("is_causal") || nested.has("causal");
   const bool causal = reader.boolean_or("is_causal", nested.boolean_or("causal", false));

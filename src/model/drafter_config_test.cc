@@ -122,6 +122,8 @@ TEST(DrafterConfigTest, BadValuesAreNamed) {
       {".selector_rank", "256", "dflash_config.selector_rank is 256: a key of DFlash 2"},
       {"markov_rank", "256", "markov_rank is 256: a key of DSpark"},
       {"attention_bias", "true", "attention_bias is true"},
+      {"rms_norm_eps", "1e-60", "rms_norm_eps is 1e-60; expected a number above 0"},
+      {"rope_theta", "1e-300", "rope_theta is 1e-300"},
       {"rope_scaling", R"({"rope_type": "yarn"})", "rope_scaling.rope_type is \"yarn\""},
       {"rope_parameters", R"({"rope_type": "yarn", "rope_theta": 1})", "rope_parameters.rope_type"},
       {"partial_rotary_factor", "0.5", "partial_rotary_factor"},

@@ -1,14 +1,11 @@
 #include "model/generation_config.h"
 
-#include <fmt/format.h>
-
+#include "model/common_config.h"
 #include "model/config_reader.h"
 
 namespace gallop::model {
 namespace {
 
-constexpr size_t kMaxStopIds = 64;
-constexpr int64_t kMaxId = (1 << 24) - 1;
 constexpr size_t kMaxFileBytes = 1 << 20;
 
 }  // namespace
@@ -17,12 +14,7 @@ Result<std::vector<int32_t>> parse_stop_ids(const Json& json, const ModelConfig&
   if (!json.is_object()) return Error{"expected a JSON object"};
   ConfigReader reader(json);
   if (!reader.has("eos_token_id")) return config.eos_ids;
-  const std::vector<int32_t> ids = reader.integers("eos_token_id", kMaxStopIds, 0, kMaxId);
-  for (const int32_t id : ids) {
-    if (id >= config.vocab) {
-      reader.fail("eos_token_id", fmt::format("ids below vocab_size {}", config.vocab));
-    }
-  }
+  const std::vector<int32_t> ids = read_eos_ids(reader, config.vocab);
   if (reader.error()) return *reader.error();
   return ids;
 }

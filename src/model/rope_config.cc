@@ -5,7 +5,7 @@
 namespace gallop::model {
 namespace {
 
-constexpr double kMaxTheta = 1e12;
+constexpr float kMaxTheta = 1e12f;
 
 // `name` is a key of the outer object that holds `json`.
 void check_rope_type(ConfigReader& reader, const Json& json, std::string_view name) {

@@ -9,7 +9,7 @@
 namespace gallop::model {
 
 struct RopeConfig {
-  double theta = 0;
+  float theta = 0;
   double partial_factor = 1;         // share of a head that rotates, (0, 1]
   const Json* parameters = nullptr;  // the object the values came from; may be empty, never null
 };

@@ -35,7 +35,7 @@ class TextModel {
   // out [count, hidden] = embeddings of ids [count] i32.
   void embed(const TensorView& ids, const TensorView& out);
 
-  // logits [count, vocab] of final-normed hidden [count, hidden].
+  // logits [count, vocab] f32 of final-normed hidden [count, hidden] activation dtype.
   void head(const TensorView& hidden, const TensorView& logits);
 
  private:

@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "base/float_types.h"
 #include "model/weight_table.h"
+#include "tensor/widen.h"
 
 namespace gallop::model {
 namespace {
@@ -143,19 +143,6 @@ Result<Buffer> allocate(size_t bytes) {
   return Buffer(data, bytes, [](void* memory) { ::operator delete(memory, kCopyAlignment); });
 }
 
-// `bytes` may begin at any address.
-void widen(std::span<const uint8_t> bytes, DType dtype, float* out) {
-  if (dtype == DType::kF32) {
-    std::memcpy(out, bytes.data(), bytes.size());
-    return;
-  }
-  for (size_t i = 0; i < bytes.size() / sizeof(uint16_t); ++i) {
-    uint16_t bits = 0;
-    std::memcpy(&bits, bytes.data() + i * sizeof(bits), sizeof(bits));
-    out[i] = dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
-  }
-}
-
 // Points every field at its tensor: where it lies in the file, or at a copy in `storage`.
 Result<void> fill_fields(const std::vector<TensorBinding>& bindings, WeightStorage& storage) {
   Arena arena;
@@ -175,7 +162,7 @@ Result<void> fill_fields(const std::vector<TensorBinding>& bindings, WeightStora
     }
     const TensorView copy = arena.place(numbers[i], storage.copies);
     if (bindings[i].kind == TensorKind::kVector) {
-      widen(stored.bytes, stored.info->dtype, copy.as<float>());
+      widen(stored.bytes.data(), stored.info->dtype, copy.shape().elements(), copy.as<float>());
     } else {
       std::memcpy(copy.data(), stored.bytes.data(), stored.bytes.size());
     }

@@ -17,15 +17,13 @@ class Binder {
   void matrix(std::string_view name, int64_t n, int64_t k, TensorView& field) {
     add(name, {n, k}, TensorKind::kMatrix, field);
   }
-  void vector(std::string_view name, int64_t size, TensorView& field, DType usual = DType::kBF16) {
-    add(name, {size}, TensorKind::kVector, field, usual);
+  void vector(std::string_view name, int64_t size, TensorView& field) {
+    add(name, {size}, TensorKind::kVector, field);
   }
-  void add(std::string_view name, std::vector<int64_t> shape, TensorKind kind, TensorView& field,
-           DType usual = DType::kBF16) {
+  void add(std::string_view name, std::vector<int64_t> shape, TensorKind kind, TensorView& field) {
     bindings_.push_back({.name = prefix_ + std::string(name),
                          .shape = std::move(shape),
                          .kind = kind,
-                         .usual = usual,
                          .field = &field});
   }
 
@@ -71,9 +69,9 @@ void bind_gdn(Binder binder, const ModelConfig& config, GdnWeights& weights) {
   binder.matrix("in_proj_b.weight", config.v_heads, config.hidden, part(weights.in, 2));
   binder.matrix("in_proj_a.weight", config.v_heads, config.hidden, part(weights.in, 3));
   binder.add("conv1d.weight", {channels, 1, config.conv_width}, TensorKind::kVector, weights.conv);
-  binder.vector("A_log", config.v_heads, weights.a_log, DType::kF32);
+  binder.vector("A_log", config.v_heads, weights.a_log);
   binder.vector("dt_bias", config.v_heads, weights.dt_bias);
-  binder.vector("norm.weight", config.v_dim, weights.norm, DType::kF32);
+  binder.vector("norm.weight", config.v_dim, weights.norm);
   bind_single(binder, "out_proj.weight", config.hidden, v, weights.out);
 }
 

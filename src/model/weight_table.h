@@ -1,6 +1,6 @@
 // The one table that binds a tensor's Hugging Face name and shape to a field of the weights.
-// Loading, the search for extra tensors and the writing of new checkpoints all walk it; nothing
-// else in the program spells a tensor name.
+// Loading and the search for extra tensors both walk it; nothing else in the program spells a name
+// of a weight.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,6 @@ struct TensorBinding {
   std::string name;            // the whole name in the checkpoint
   std::vector<int64_t> shape;  // as the checkpoint stores it
   TensorKind kind = TensorKind::kMatrix;
-  DType usual = DType::kBF16;   // what published checkpoints hold, for writing new ones
   TensorView* field = nullptr;  // where its view belongs; same elements, extents of 1 dropped
 };
 

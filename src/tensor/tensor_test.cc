@@ -1,10 +1,13 @@
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "tensor/buffer.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor_view.h"
+#include "tensor/widen.h"
 
 namespace gallop {
 namespace {
@@ -13,15 +16,38 @@ Buffer host_buffer(size_t bytes) { return Buffer(std::calloc(bytes, 1), bytes, s
 
 TEST(DType, NamesAndSizesGoTogether) {
   const std::vector<std::pair<DType, size_t>> sizes = {
-      {DType::kF32, 4}, {DType::kBF16, 2}, {DType::kF16, 2},    {DType::kI32, 4},
-      {DType::kI64, 8}, {DType::kU8, 1},   {DType::kF8E4M3, 1}, {DType::kBool, 1}};
+      {DType::kF64, 8},    {DType::kF32, 4},    {DType::kBF16, 2},   {DType::kF16, 2},
+      {DType::kF8E4M3, 1}, {DType::kF8E5M2, 1}, {DType::kF8E8M0, 1}, {DType::kI64, 8},
+      {DType::kI32, 4},    {DType::kI16, 2},    {DType::kI8, 1},     {DType::kU64, 8},
+      {DType::kU32, 4},    {DType::kU16, 2},    {DType::kU8, 1},     {DType::kBool, 1}};
   for (const auto& [dtype, bytes] : sizes) {
     EXPECT_EQ(dtype_bytes(dtype), bytes);
     EXPECT_EQ(dtype_from_name(dtype_name(dtype)), dtype);
   }
-  EXPECT_EQ(dtype_name(DType::kF8E4M3), "F8_E4M3");
+  // The names of the safetensors format (its Dtype enum, as serialised).
+  for (const char* name : {"F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "I64",
+                           "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}) {
+    EXPECT_TRUE(dtype_from_name(name).has_value()) << name;
+  }
   EXPECT_FALSE(dtype_from_name("f32").has_value());
   EXPECT_FALSE(dtype_from_name("").has_value());
+}
+
+// Every float dtype, from an odd address.
+TEST(Widen, GivesTheExactValues) {
+  const std::vector<float> values = {0, 1, -2.5f, 384, 0x1p-14f};
+  const std::vector<uint16_t> bf16 = {0, 0x3f80, 0xc020, 0x43c0, 0x3880};
+  const std::vector<uint16_t> f16 = {0, 0x3c00, 0xc100, 0x5e00, 0x0400};
+  const auto widened = [&](const void* stored, DType dtype) {
+    std::vector<uint8_t> bytes(1 + values.size() * dtype_bytes(dtype));
+    std::memcpy(bytes.data() + 1, stored, bytes.size() - 1);
+    std::vector<float> out(values.size(), -1);
+    widen(bytes.data() + 1, dtype, static_cast<int64_t>(values.size()), out.data());
+    return out;
+  };
+  EXPECT_EQ(widened(values.data(), DType::kF32), values);
+  EXPECT_EQ(widened(bf16.data(), DType::kBF16), values);
+  EXPECT_EQ(widened(f16.data(), DType::kF16), values);
 }
 
 TEST(Shape, CountsComparesAndPrints) {

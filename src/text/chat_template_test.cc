@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "base/file.h"
+#include "base/testing/write_file.h"
 
 namespace gallop::text {
 namespace {
@@ -21,7 +21,7 @@ class ChatTemplateTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
   void put(const std::string& name, const std::string& text) {
-    ASSERT_TRUE(write_file(directory_ / name, text).ok());
+    ASSERT_TRUE(write_file(directory_ / name, text));
   }
   std::string render(const ChatInput& input) {
     const auto loaded = ChatTemplate::load(directory_);

@@ -94,10 +94,7 @@ class TokenizerSax : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    const std::string what = error.what();  // "[json.exception...] parse error at ...: reason"
-    const size_t bracket = what.find("] ");
-    return refuse(fmt::format("not valid JSON at byte {}: {}", position,
-                              bracket == std::string::npos ? what : what.substr(bracket + 2)));
+    return refuse(json_syntax_error(position, error));
   }
 
   const std::string& message() const { return message_; }

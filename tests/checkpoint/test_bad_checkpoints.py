@@ -201,6 +201,14 @@ def config_huge(directory):
     change_config(directory, vocab_size=1 << 60)
 
 
+def config_tiny_eps(directory):
+    change_config(directory, rms_norm_eps=1e-60)
+
+
+def config_tiny_theta(directory):
+    change_config(directory, rope_parameters=None, rope_scaling=None, rope_theta=1e-300)
+
+
 def config_deep(directory):
     (directory / "config.json").write_text("[" * 1_000_000)
 
@@ -246,6 +254,8 @@ TARGETS = [
     (config_heads, ["config.json", "num_attention_heads is 7"]),
     (config_type, ["config.json", "qwen3_5_moe"]),
     (config_huge, ["config.json", "vocab_size"]),
+    (config_tiny_eps, ["config.json", "rms_norm_eps is 1e-60"]),
+    (config_tiny_theta, ["config.json", "rope_theta is 1e-300"]),
     (config_deep, ["config.json"]),
     (no_config, ["config.json"]),
     (no_weights, [SINGLE]),
@@ -274,6 +284,10 @@ def drafter_yarn(directory):
     change_config(directory, rope_scaling={"rope_type": "yarn", "factor": 4})
 
 
+def drafter_tiny_eps(directory):
+    change_config(directory, rms_norm_eps=1e-60)
+
+
 def drafter_missing(directory):
     change_tensors(directory, lambda tensors: tensors.pop("fc.weight"))
 
@@ -288,6 +302,7 @@ DRAFTERS = [
     (drafter_layer_id, ["config.json", "target_layer_ids"]),
     (drafter_foreign_key, ["config.json", "conv_kernel_size"]),
     (drafter_yarn, ["config.json", "rope_scaling"]),
+    (drafter_tiny_eps, ["config.json", "rms_norm_eps is 1e-60"]),
     (drafter_missing, ["fc.weight", "missing"]),
     (drafter_features, ["fc.weight", "[48, 96]", "[48, 48]"]),
     (truncate_data, [SINGLE, "tensor '"]),
@@ -349,6 +364,12 @@ def test_bad_drafter(gallop, golden, tmp_path, breakage, parts):
     breakage(broken)
     expect_named(generate(gallop, golden / "model", "--drafter", broken), parts)
     expect_named(score(gallop, golden / "model", tmp_path, "--drafter", broken), parts)
+
+
+def test_score_with_a_layer_named_twice(gallop, golden, tmp_path):
+    finished = score(gallop, golden / "model", tmp_path, "--layers", "0,0")
+    expect_named(finished, ["--layers", "layer 0"])
+    assert [path.name for path in tmp_path.iterdir()] == ["ids.json"], "no partial file stays"
 
 
 def test_whole_and_sharded_checkpoints_agree(gallop, golden, tmp_path):

@@ -40,11 +40,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!json.ok()) return 0;
   const auto config = gallop::model::parse_model_config(*json);
   if (config.ok()) {
+    CHECK(config->rms_norm_eps > 0 && config->rope_theta > 0);
     gallop::model::ModelWeights weights;
     check_bindings(gallop::model::bind_tensors(*config, "model.", weights));
   }
   const auto drafter = gallop::model::parse_drafter_config(*json);
   if (drafter.ok()) {
+    CHECK(drafter->rms_norm_eps > 0 && drafter->rope_theta > 0);
     gallop::model::DrafterWeights weights;
     check_bindings(gallop::model::bind_tensors(*drafter, "", weights));
   }

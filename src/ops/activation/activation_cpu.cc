@@ -1,5 +1,4 @@
-#include <cmath>
-
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
 
 namespace gallop::ops {
@@ -11,7 +10,7 @@ void run_cpu(const SiluMul& op, ThreadPool& pool) {
       const float* gate = op.gate_up.row<const float>(row);
       const float* up = gate + width;
       float* out = op.out.row<float>(row);
-      for (int64_t i = 0; i < width; ++i) out[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+      for (int64_t i = 0; i < width; ++i) out[i] = silu(gate[i]) * up[i];
     }
   });
 }
@@ -22,7 +21,7 @@ void run_cpu(const SigmoidMul& op, ThreadPool& pool) {
       for (int64_t head = 0; head < op.x.extent(1); ++head) {
         float* x = op.x.row<float>(row) + head * op.x.stride(1);
         const float* gate = op.gate.row<const float>(row) + head * op.gate.stride(1);
-        for (int64_t i = 0; i < op.x.extent(2); ++i) x[i] *= 1.0f / (1.0f + std::exp(-gate[i]));
+        for (int64_t i = 0; i < op.x.extent(2); ++i) x[i] *= sigmoid(gate[i]);
       }
     }
   });

@@ -1,9 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <vector>
 
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 namespace {
@@ -34,29 +34,47 @@ KeyRange visible(const PagedAttention& op, const SequenceRows& sequence, int64_t
   return {begin, end};
 }
 
-void attend(float* out, const float* q, const PagedHead& head, KeyRange keys, float scale,
-            int64_t dim, std::vector<float>& scores) {
-  scores.resize(static_cast<size_t>(keys.end - keys.begin));
+// What a head of a row keeps from tile to tile, beside its output.
+struct Softmax {
   float best = -INFINITY;
-  for (int64_t j = keys.begin; j < keys.end; ++j) {
-    const float score = simd::dot(q, head.keys + head.offset(j), dim) * scale;
-    scores[static_cast<size_t>(j - keys.begin)] = score;
-    best = std::max(best, score);
-  }
   float total = 0;
-  for (float& score : scores) {
-    score = std::exp(score - best);
-    total += score;
+};
+
+// Takes in the keys of one tile, or those of them that the row sees.
+void attend_tile(float* out, const float* q, const PagedHead& head, KeyRange keys, float scale,
+                 int64_t dim, Softmax& softmax) {
+  std::array<float, kKeyTile> scores;
+  float* score = scores.data();
+  float best = softmax.best;
+  for (int64_t j = keys.begin; j < keys.end; ++j, ++score) {
+    *score = simd::dot(q, head.keys + head.offset(j), dim) * scale;
+    best = std::max(best, *score);
   }
+  const float fade = std::exp(softmax.best - best);
+  softmax = {.best = best, .total = softmax.total * fade};
+  for (int64_t i = 0; i < dim; ++i) out[i] *= fade;
+  score = scores.data();
+  for (int64_t j = keys.begin; j < keys.end; ++j, ++score) {
+    const float weight = std::exp(*score - best);
+    softmax.total += weight;
+    simd::axpy(weight, head.values + head.offset(j), out, dim);
+  }
+}
+
+void attend(float* out, const float* q, const PagedHead& head, KeyRange keys, float scale,
+            int64_t dim) {
   std::fill(out, out + dim, 0.0f);
-  for (int64_t j = keys.begin; j < keys.end; ++j) {
-    simd::axpy(scores[static_cast<size_t>(j - keys.begin)], head.values + head.offset(j), out, dim);
+  Softmax softmax;
+  for (int64_t begin = keys.begin; begin < keys.end;) {
+    const int64_t end = std::min(keys.end, (begin / kKeyTile + 1) * kKeyTile);
+    attend_tile(out, q, head, {begin, end}, scale, dim, softmax);
+    begin = end;
   }
-  for (int64_t i = 0; i < dim; ++i) out[i] /= total;
+  for (int64_t i = 0; i < dim; ++i) out[i] /= softmax.total;
 }
 
 void attend_row(const PagedAttention& op, int64_t sequence_index, const SequenceRows& sequence,
-                int64_t row, std::vector<float>& scores) {
+                int64_t row) {
   const int64_t q_heads = op.q.extent(1);
   const int64_t dim = op.q.extent(2);
   const int64_t kv_heads = op.k_pages.extent(2);
@@ -70,7 +88,19 @@ void attend_row(const PagedAttention& op, int64_t sequence_index, const Sequence
                          .page_size = op.k_pages.extent(1),
                          .token_stride = kv_heads * dim};
     attend(op.out.row<float>(row) + h * op.out.stride(1),
-           op.q.row<const float>(row) + h * op.q.stride(1), head, keys, op.scale, dim, scores);
+           op.q.row<const float>(row) + h * op.q.stride(1), head, keys, op.scale, dim);
+  }
+}
+
+// The pages that the rows of a sequence read lie inside the cache.
+void check_pages(const PagedAttention& op, int64_t sequence_index, const SequenceRows& sequence) {
+  const int64_t page_size = op.k_pages.extent(1);
+  const int64_t begin = visible(op, sequence, sequence.position).begin;
+  const int64_t end = visible(op, sequence, sequence.position + sequence.rows - 1).end;
+  CHECK_LE(end, op.batch.page_table.extent(1) * page_size);
+  const int32_t* pages = op.batch.page_table.row<const int32_t>(sequence_index);
+  for (int64_t i = begin / page_size; i * page_size < end; ++i) {
+    CHECK(pages[i] >= 0 && pages[i] < op.k_pages.extent(0));
   }
 }
 
@@ -78,13 +108,10 @@ void attend_row(const PagedAttention& op, int64_t sequence_index, const Sequence
 
 void run_cpu(const PagedAttention& op, ThreadPool& pool) {
   for (int64_t s = 0; s < op.batch.num_sequences(); ++s) {
-    const SequenceRows sequence =
-        *reinterpret_cast<const SequenceRows*>(op.batch.sequences.row<const int32_t>(s));
+    const SequenceRows& sequence = sequence_rows(op.batch, s);
+    check_pages(op, s, sequence);
     pool.parallel_for(sequence.rows, 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> scores;
-      for (int64_t i = begin; i < end; ++i) {
-        attend_row(op, s, sequence, sequence.row_begin + i, scores);
-      }
+      for (int64_t i = begin; i < end; ++i) attend_row(op, s, sequence, sequence.row_begin + i);
     });
   }
 }

@@ -1,9 +1,11 @@
 #include "ops/attention/attention.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <gtest/gtest.h>
 
+#include "ops/cpu/simd.h"
 #include "ops/kv_write/kv_write.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
@@ -113,14 +115,14 @@ TestTensor step(World& world, const std::vector<Part>& parts, int threads = 1) {
   return out;
 }
 
-// One head of one row: `end` is one past the last position of its step.
+// One head of one row: `step_end` is one past the last position of its step.
 void attend(std::vector<Approx>& out, const AttentionCase& c, const Sequence& sequence, int64_t row,
-            int64_t head, int64_t end) {
+            int64_t head, int64_t step_end) {
   const int64_t kv_head = head / (c.q_heads / c.kv_heads);
   std::vector<int64_t> keys;
   std::vector<Approx> scores;
   for (int64_t j = 0; j < sequence.tokens(); ++j) {
-    if (c.causal ? j > row : j >= end) continue;
+    if (c.causal ? j > row : j >= step_end) continue;
     if (c.window > 0 && row - j >= c.window) continue;
     DotProduct dot;
     for (int64_t i = 0; i < c.dim; ++i) {
@@ -130,23 +132,34 @@ void attend(std::vector<Approx>& out, const AttentionCase& c, const Sequence& se
     keys.push_back(j);
     scores.push_back(dot.sum() * Approx(0.125));
   }
-  Approx best = scores.front();
-  for (const Approx& score : scores) {
-    if (score.value > best.value) best = score;
-  }
-  DotProduct total;
-  std::vector<Approx> weights;
-  for (const Approx& score : scores) {
-    weights.push_back(exp(score - best));
-    total.add(weights.back(), Approx(1));
-  }
-  for (int64_t i = 0; i < c.dim; ++i) {
-    DotProduct dot;
-    for (size_t j = 0; j < keys.size(); ++j) {
-      dot.add(weights[j], sequence.v.at((keys[j] * c.kv_heads + kv_head) * c.dim + i));
+  // The sums of the contract, tile by tile.
+  Approx best, total;
+  std::vector<Approx> sums(static_cast<size_t>(c.dim));
+  for (size_t begin = 0; begin < keys.size();) {
+    size_t end = begin;
+    while (end < keys.size() && keys[end] / kKeyTile == keys[begin] / kKeyTile) ++end;
+    const auto less = [](const Approx& a, const Approx& b) { return a.value < b.value; };
+    const Approx highest = *std::max_element(&scores[begin], &scores[begin] + (end - begin), less);
+    const bool rises = begin == 0 || best.value < highest.value;
+    const Approx fade = begin == 0 ? Approx(0) : rises ? exp(best - highest) : Approx(1);
+    best = rises ? highest : best;
+    std::vector<Approx> weights;
+    for (size_t j = begin; j < end; ++j) weights.push_back(exp(scores[j] - best));
+    DotProduct weight_sum;
+    weight_sum.add(total * fade, 1);
+    for (const Approx& weight : weights) weight_sum.add(weight, 1);
+    total = weight_sum.sum();
+    for (int64_t i = 0; i < c.dim; ++i) {
+      DotProduct sum;
+      sum.add(sums[static_cast<size_t>(i)] * fade, 1);
+      for (size_t j = begin; j < end; ++j) {
+        sum.add(weights[j - begin], sequence.v.at((keys[j] * c.kv_heads + kv_head) * c.dim + i));
+      }
+      sums[static_cast<size_t>(i)] = sum.sum();
     }
-    out.push_back(dot.sum() / total.sum());
+    begin = end;
   }
+  for (const Approx& sum : sums) out.push_back(sum / total);
 }
 
 std::vector<Approx> reference(const World& world, const Part& part) {
@@ -211,6 +224,73 @@ TEST(PagedAttention, CausalChunksChangeNoBit) {
       }
     }
   }
+}
+
+// Keys grow with their position, so that the largest score moves from tile to tile; windows begin
+// in the middle of one.
+World rising_world(const AttentionCase& c) {
+  World world = make_world(c, {200}, 3);
+  Sequence& sequence = world.sequences[0];
+  for (int64_t i = 0; i < sequence.k.elements(); ++i) {
+    const int64_t position = i / (c.kv_heads * c.dim);
+    sequence.k.set(i, sequence.k.at(i) * 0.02 * static_cast<double>(position));
+  }
+  return world;
+}
+
+TEST(PagedAttention, ManyTilesEqualTheFormulaWithinItsBound) {
+  for (const AttentionCase& c : std::vector<AttentionCase>{
+           {2, 1, 32, 16, true, 0}, {2, 2, 16, 5, true, 100}, {2, 1, 33, 16, false, 150}}) {
+    SCOPED_TRACE((Shape{c.q_heads, c.kv_heads, c.dim, c.window}));
+    World world = rising_world(c);
+    step(world, {{0, 0, 190}});
+    const Part part{0, 190, 200};
+    EXPECT_TRUE(close(step(world, {part}).view(), reference(world, part)));
+  }
+}
+
+// Bit for bit, with the contract's steps written out over one head of consecutive pages.
+TEST(PagedAttention, TilesAreAddedUpInTheOrderOfTheContract) {
+  constexpr int64_t kDim = 48;
+  constexpr int64_t kRow = 199;
+  World world = rising_world({1, 1, kDim, 16, true, 120});
+  const Sequence& sequence = world.sequences[0];
+  step(world, {{0, 0, kRow}});
+  const TestTensor out = step(world, {{0, kRow, kRow + 1}});
+  const float* q = sequence.q.view().row<float>(kRow);
+  float m = -INFINITY, t = 0;
+  TestTensor o(DType::kF32, Shape{1, 1, kDim});
+  for (int64_t i = 0; i < kDim; ++i) o.set(i, 0);
+  for (int64_t tile = 0; tile <= kRow; tile += 64) {
+    const int64_t begin = std::max<int64_t>(tile, kRow - 119);
+    const int64_t end = std::min<int64_t>(tile + 64, kRow + 1);
+    std::vector<float> scores;
+    for (int64_t j = begin; j < end; ++j) {
+      scores.push_back(simd::dot(q, sequence.k.view().row<float>(j), kDim) * 0.125f);
+    }
+    if (scores.empty()) continue;
+    const float highest = std::max(m, *std::max_element(scores.begin(), scores.end()));
+    const float fade = std::exp(m - highest);
+    for (int64_t i = 0; i < kDim; ++i) o.view().as<float>()[i] *= fade;
+    t *= fade;
+    m = highest;
+    for (int64_t j = begin; j < end; ++j) {
+      const float w = std::exp(scores[static_cast<size_t>(j - begin)] - m);
+      t += w;
+      simd::axpy(w, sequence.v.view().row<float>(j), o.view().as<float>(), kDim);
+    }
+  }
+  for (int64_t i = 0; i < kDim; ++i) o.view().as<float>()[i] /= t;
+  EXPECT_TRUE(same_bits(out.view(), o.view()));
+}
+
+TEST(PagedAttentionDeathTest, PagesOutsideTheCacheAreRefused) {
+  World world = make_world({1, 1, 16, 4, true, 0}, {9}, 1);
+  step(world, {{0, 0, 8}});
+  world.sequences[0].pages[0] = 1000;
+  EXPECT_DEATH(step(world, {{0, 8, 9}}), "CHECK failed");
+  world.sequences[0].pages[0] = -1;
+  EXPECT_DEATH(step(world, {{0, 8, 9}}), "CHECK failed");
 }
 
 // Softmax must not overflow: scores far beyond exp's range, one key far above all others.

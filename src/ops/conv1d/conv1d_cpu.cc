@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
 
 namespace gallop::ops {
@@ -36,7 +36,7 @@ void convolve_row(const Inputs& inputs, int64_t row) {
     const float* x = inputs.at(position - (width - 1) + j);
     for (int64_t c = 0; c < channels; ++c) out[c] += weight[c * width + j] * x[c];
   }
-  for (int64_t c = 0; c < channels; ++c) out[c] = out[c] / (1.0f + std::exp(-out[c]));
+  for (int64_t c = 0; c < channels; ++c) out[c] = silu(out[c]);
 }
 
 // The last inputs of the step, at most a ring full, go to their places.
@@ -51,13 +51,19 @@ void store_ring(const CausalConv1d& op, const SequenceRows& sequence) {
   }
 }
 
+void check_slot(const CausalConv1d& op, const SequenceRows& sequence) {
+  CHECK(sequence.state_slot >= 0 && sequence.state_slot < op.ring.extent(0));
+  if (sequence.provisional == 0) return;
+  CHECK_LE(op.weight.extent(1) - 1 + sequence.rows, op.ring.extent(1));
+}
+
 }  // namespace
 
 void run_cpu(const CausalConv1d& op, ThreadPool& pool) {
   const std::vector<float> zeros(static_cast<size_t>(op.x.extent(1)), 0.0f);
   for (int64_t s = 0; s < op.batch.num_sequences(); ++s) {
-    const SequenceRows& sequence =
-        *reinterpret_cast<const SequenceRows*>(op.batch.sequences.row<const int32_t>(s));
+    const SequenceRows& sequence = sequence_rows(op.batch, s);
+    check_slot(op, sequence);
     const Inputs inputs{op, sequence, zeros.data()};
     pool.parallel_for(sequence.rows, 4, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) convolve_row(inputs, sequence.row_begin + i);

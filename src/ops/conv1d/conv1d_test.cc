@@ -158,5 +158,17 @@ TEST(CausalConv1d, RolledBackRowsLeaveNoTrace) {
   }
 }
 
+TEST(CausalConv1dDeathTest, RingsThatAreTooShortAreRefused) {
+  Random random(5);
+  const TestTensor x = TestTensor::normal(random, Shape{3, 6});
+  const TestTensor weight = TestTensor::normal(random, Shape{6, 4});
+  const TestTensor shortest = TestTensor::normal(random, Shape{2, 3, 6});
+  EXPECT_DEATH(step(x, weight, shortest, {{20, 3, 0}}), "3 vs 4");
+  const TestTensor ring = TestTensor::normal(random, Shape{2, 5, 6});
+  step(x, weight, ring, {{20, 3, 0}});  // a prompt is never rolled back
+  EXPECT_DEATH(step(x, weight, ring, {{20, 3, 0, true}}), "6 vs 5");
+  EXPECT_DEATH(step(x, weight, ring, {{20, 3, 2}}), "state_slot");
+}
+
 }  // namespace
 }  // namespace gallop::ops::testing

@@ -242,7 +242,8 @@ void gdn_fold(float* state, const float* k, const float* u, float decay, int64_t
 }
 
 const char* instruction_set() {
-  const int64_t supported = hwy::SupportedTargets();
+  // Of this machine's, those that were compiled above.
+  const int64_t supported = hwy::SupportedTargets() & HWY_TARGETS;
   return hwy::TargetName(supported & -supported);  // the lowest bit is the best target
 }
 

@@ -3,6 +3,8 @@
 namespace gallop::ops {
 
 void validate(const GdnUpdate& op) {
+  const int64_t slots = op.state.extent(0);
+  const int64_t ring = op.ring_k.extent(1);
   const int64_t v_heads = op.state.extent(1);
   const int64_t k_dim = op.state.extent(2);
   const int64_t v_dim = op.state.extent(3);
@@ -14,10 +16,12 @@ void validate(const GdnUpdate& op) {
   CHECK_EQ(v_heads % k_heads, 0);
   CHECK_EQ(op.a_log.extent(0), v_heads);
   CHECK_EQ(op.dt_bias.extent(0), v_heads);
-  CHECK_EQ(op.ring_k.extent(3), k_dim);
-  CHECK_EQ(op.ring_u.extent(1), op.ring_k.extent(1));
-  CHECK_EQ(op.ring_g.extent(1), op.ring_k.extent(1));
-  CHECK(op.state.contiguous() && op.ring_k.contiguous() && op.ring_u.contiguous());
+  CHECK_EQ(op.ring_k.shape(), (Shape{slots, ring, k_heads, k_dim}));
+  CHECK_EQ(op.ring_u.shape(), (Shape{slots, ring, v_heads, v_dim}));
+  CHECK_EQ(op.ring_g.shape(), (Shape{slots, ring, v_heads}));
+  for (const TensorView& kept : {op.state, op.ring_k, op.ring_u, op.ring_g}) {
+    CHECK(kept.dtype() == DType::kF32 && kept.contiguous());
+  }
 }
 
 }  // namespace gallop::ops

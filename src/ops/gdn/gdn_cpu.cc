@@ -3,8 +3,8 @@
 #include <cstring>
 #include <vector>
 
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 namespace {
@@ -79,7 +79,7 @@ void update_row(const Head& head, float* state, int64_t i, Scratch& scratch) {
                           .k = scratch.k.data(),
                           .v = qkv + 2 * key_width + h * head.v_dim,
                           .decay = std::exp(g),
-                          .beta = 1.0f / (1.0f + std::exp(-b)),
+                          .beta = sigmoid(b),
                           .u = scratch.u.data(),
                           .out = op.out.row<float>(row) + h * head.v_dim,
                           .k_dim = head.k_dim,
@@ -112,8 +112,8 @@ void run_cpu(const GdnUpdate& op, ThreadPool& pool) {
   pool.parallel_for(op.batch.num_sequences() * v_heads, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch;
     for (int64_t task = begin; task < end; ++task) {
-      const SequenceRows& sequence = *reinterpret_cast<const SequenceRows*>(
-          op.batch.sequences.row<const int32_t>(task / v_heads));
+      const SequenceRows& sequence = sequence_rows(op.batch, task / v_heads);
+      CHECK(sequence.state_slot >= 0 && sequence.state_slot < op.state.extent(0));
       if (sequence.provisional != 0) CHECK_LE(2 * sequence.rows, op.ring_k.extent(1));
       const int64_t v_head = task % v_heads;
       update_head(Head{.op = op,

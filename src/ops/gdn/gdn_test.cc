@@ -318,5 +318,27 @@ TEST(GdnUpdate, BlocksWithAnyAcceptedPrefixEqualOnePass) {
   walk_to_the_end({1, 2, 128, 128}, 120, 16, 2);
 }
 
+TEST(GdnUpdateDeathTest, RingsOfOtherShapesAreRefused) {
+  const GdnShape shape{2, 4, 16, 8};
+  Random random(1);
+  const Inputs inputs = Inputs::normal(random, shape, 1);
+  const auto refuses = [&](auto change) {
+    Layer layer(shape, 2, 4);
+    change(layer);
+    EXPECT_DEATH(layer.step(inputs, {prompt(0, 1, 0)}), "CHECK failed");
+  };
+  const auto f32 = [](const Shape& of) { return TestTensor(DType::kF32, of); };
+  refuses([&](Layer& layer) { layer.ring_u = f32(Shape{2, 4, 4, 7}); });
+  refuses([&](Layer& layer) { layer.ring_u = f32(Shape{2, 4, 3, 8}); });
+  refuses([&](Layer& layer) { layer.ring_g = f32(Shape{2, 4, 3}); });
+  refuses([&](Layer& layer) { layer.ring_k = f32(Shape{1, 4, 2, 16}); });
+  refuses([&](Layer& layer) { layer.ring_g = TestTensor(DType::kI32, Shape{2, 4, 4}); });
+  refuses([&](Layer& layer) {
+    layer.ring_g = TestTensor(DType::kF32, Shape{2, 4, 4}, Layout::kStridedInner);
+  });
+  const Layer layer(shape, 2, 4);
+  EXPECT_DEATH(layer.step(inputs, {prompt(0, 1, 2)}), "state_slot");
+}
+
 }  // namespace
 }  // namespace gallop::ops::testing

@@ -13,7 +13,7 @@ namespace gallop::ops {
 // bias. `out` must not overlap `x`. `weight` outlives the call. Source: torch.nn.Linear without
 // bias (all projections of Qwen3.5 and of the DFlash drafter).
 struct Linear {
-  TensorView out;  // [rows, n] activation dtype
+  TensorView out;  // [rows, n] activation dtype or f32 (logits)
   TensorView x;    // [rows, k] activation dtype
   const LinearWeight* weight = nullptr;
 };

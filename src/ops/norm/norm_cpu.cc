@@ -1,17 +1,10 @@
-#include <cmath>
-
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 namespace {
 
 constexpr int64_t kRowsPerThread = 8;
-
-float inverse_rms(const float* x, int64_t width, float eps) {
-  const float mean = simd::dot(x, x, width) / static_cast<float>(width);
-  return 1.0f / std::sqrt(mean + eps);
-}
 
 void norm_row(float* out, const float* x, const float* weight, int64_t width, float offset,
               float eps) {
@@ -54,9 +47,7 @@ void run_cpu(const GatedRmsNorm& op, ThreadPool& pool) {
         const float* gate = op.gate.row<const float>(row) + head * op.gate.stride(1);
         float* out = op.out.row<float>(row) + head * op.out.stride(1);
         const float scale = inverse_rms(x, width, op.eps);
-        for (int64_t i = 0; i < width; ++i) {
-          out[i] = x[i] * scale * weight[i] * (gate[i] / (1.0f + std::exp(-gate[i])));
-        }
+        for (int64_t i = 0; i < width; ++i) out[i] = x[i] * scale * weight[i] * silu(gate[i]);
       }
     }
   });

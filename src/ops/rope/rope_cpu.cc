@@ -1,8 +1,8 @@
 #include <cmath>
 #include <vector>
 
+#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 namespace {
@@ -55,8 +55,7 @@ void run_cpu(const NormRope& op, ThreadPool& pool) {
       for (int64_t head = 0; head < op.x.extent(1); ++head) {
         const float* x = op.x.row<const float>(row) + head * op.x.stride(1);
         float* out = op.out.row<float>(row) + head * op.out.stride(1);
-        const float mean = simd::dot(x, x, dim) / static_cast<float>(dim);
-        const float scale = 1.0f / std::sqrt(mean + op.eps);
+        const float scale = inverse_rms(x, dim, op.eps);
         for (int64_t i = 0; i < dim; ++i) out[i] = x[i] * scale * (op.weight_offset + weight[i]);
         rotate(out, rotation);
       }

@@ -8,10 +8,14 @@
 
 namespace gallop::ops {
 
+// Below it a temperature counts as 0: scores divided by less could leave f32's range. Source: vLLM,
+// _SAMPLING_EPS (vllm/sampling_params.py).
+inline constexpr float kLeastTemperature = 1e-5f;
+
 // The options of one row; one row of Sample::options.
 struct SampleOptions {
   uint64_t seed = 0;
-  float temperature = 0;  // 0: argmax after bias and penalties
+  float temperature = 0;  // below kLeastTemperature: argmax after bias and penalties
   float top_p = 1;
   float min_p = 0;
   float presence_penalty = 0;
@@ -30,15 +34,16 @@ struct SampleOptions {
 static_assert(sizeof(SampleOptions) == 64);
 
 // tokens[row] = the chosen id in [0, vocab_limit); equal scores: the lowest id. In this order, in
-// f32:
+// f32 but for the mass of step 6 and the keys of step 7, which are f64:
 //   1. l += bias;  2. l = l / r if l > 0 else l * r for each distinct history token (r the
 //   repetition penalty), then l -= presence + frequency * count for each distinct generated token;
-//   3. temperature 0: argmax. Else l = l / temperature;
+//   an l that is NaN is dropped, as a banned one is;
+//   3. temperature below kLeastTemperature: argmax. Else l = l / temperature;
 //   4. min_p: drop l < max + log(min_p);  5. top_k: drop l below the k-th largest (ties stay);
 //   6. top_p: by descending l (ties: ascending id), keep the shortest prefix whose softmax mass
 //      reaches top_p, at least one;
 //   7. argmax of l - log(-log(r)), r = counter_uniform(seed, position, id) (Gumbel-max).
-// A row whose tokens are all banned gets the lowest id.
+// A row whose tokens are all banned or dropped gets the lowest id.
 // Source: the order of vLLM's sampler (logit_bias, penalties, temperature, min_p, top_k, top_p);
 // Gumbel 1954 / Maddison et al. 2014 for step 7.
 struct Sample {

@@ -116,7 +116,9 @@ int32_t choose(const Sample& op, int64_t row) {
   std::vector<float> scores(logits, logits + op.vocab_limit);
   add_bias(op, options, scores);
   penalise(op, options, scores);
-  if (options.temperature == 0) return argmax(scores);
+  std::replace_if(
+      scores.begin(), scores.end(), [](float score) { return std::isnan(score); }, kDropped);
+  if (options.temperature < kLeastTemperature) return argmax(scores);
   for (float& score : scores) score /= options.temperature;
   keep_min_p(options.min_p, scores);
   keep_top_k(options.top_k, scores);

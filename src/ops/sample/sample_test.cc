@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
 
 namespace gallop::ops::testing {
@@ -64,7 +65,7 @@ std::vector<int32_t> sample(const std::vector<Row>& rows, int32_t vocab_limit, i
   const TestTensor history_tensor = TestTensor::of_ints(history);
   const TestTensor id_tensor = TestTensor::of_ints(bias_ids);
   const TestTensor value_tensor = TestTensor::of_floats(bias_values);
-  const std::vector<double> before = logits.values();
+  const TestTensor before = logits;
   run(Sample{.tokens = tokens.view(),
              .logits = logits.view(),
              .options = option_rows.view(),
@@ -74,7 +75,7 @@ std::vector<int32_t> sample(const std::vector<Row>& rows, int32_t vocab_limit, i
              .vocab_limit = vocab_limit},
       threads);
   EXPECT_TRUE(tokens.guards_intact());
-  EXPECT_EQ(logits.values(), before);
+  EXPECT_TRUE(same_bits(logits.view(), before.view()));
   std::vector<int32_t> chosen;
   for (const double token : tokens.values()) chosen.push_back(static_cast<int32_t>(token));
   return chosen;
@@ -221,6 +222,39 @@ TEST(Sample, AgreesWithTheStepsOfTheContract) {
       expected.push_back(SlowSampler(rows.back(), limit).choose());
     }
     ASSERT_EQ(sample(rows, limit, 1 + round % 3), expected) << round;
+  }
+}
+
+// Scores divided by such a number would be infinite.
+TEST(Sample, TinyTemperaturesAreNone) {
+  Random random(4);
+  for (int round = 0; round < 100; ++round) {
+    Row row = random_row(random, 40);
+    row.options.temperature = 0;
+    const int32_t greedy = sample_one(row);
+    for (const float tiny : {1e-45f, 1e-40f, 9.9e-6f}) {
+      row.options.temperature = tiny;
+      EXPECT_EQ(sample_one(row), greedy) << tiny;
+    }
+  }
+}
+
+// Also where the NaN arises from an infinite logit and a ban.
+TEST(Sample, NotANumberIsAsGoodAsBanned) {
+  Random random(5);
+  for (int round = 0; round < 200; ++round) {
+    Row broken = random_row(random, 40);
+    broken.bias_ids = {};
+    broken.bias_values = {};
+    Row banned = broken;
+    for (const int32_t id : {0, 7, 8, 39}) {
+      banned.bias_ids.push_back(id);
+      banned.bias_values.push_back(kBanned);
+      broken.logits[static_cast<size_t>(id)] = std::nanf("");
+    }
+    EXPECT_EQ(sample_one(broken), sample_one(banned)) << round;
+    banned.logits[7] = INFINITY;
+    EXPECT_EQ(sample_one(broken), sample_one(banned)) << round;
   }
 }
 

@@ -22,6 +22,16 @@ std::vector<double> accept(const std::vector<int32_t>& blocks, const std::vector
 
 using Counts = std::vector<double>;
 
+TEST(AcceptDraftsDeathTest, BlocksThatDoNotFitAreRefused) {
+  const TestTensor ids = TestTensor::of_ints({5, 7});
+  const TestTensor accepted(DType::kI32, Shape{1});
+  const TestTensor wide = TestTensor::of_ints({0, 2, 0});
+  EXPECT_DEATH(
+      run(AcceptDrafts{accepted.view(), wide.view().reshaped(Shape{1, 3}), ids.view(), ids.view()}),
+      "block_rows");
+  EXPECT_DEATH(accept({1, 2}, {5, 7}, {5, 7}), "CHECK failed");
+}
+
 TEST(AcceptDrafts, CountsLeadingAgreement) {
   EXPECT_EQ(accept({0, 1}, {5}, {7}), Counts{0});                    // plain decode
   EXPECT_EQ(accept({0, 4}, {5, 7, 8, 9}, {7, 8, 9, 1}), Counts{3});  // everything
