@@ -44,7 +44,7 @@ void ChatSession::fail(const ApiError& error) {
   if (ended_) return;
   cancel_choices();
   if (streaming_) {
-    exchange_->write(sse_event(error_json(error)) + sse_done());
+    if (!write(sse_event(error_json(error)) + sse_done())) return;
     exchange_->end_stream();
   } else {
     HttpResponse response = error_response(error);
@@ -125,6 +125,7 @@ void ChatSession::on_event(size_t index, const engine::TokenEvent& event) {
   } else {
     collect(choice, pieces);
   }
+  if (ended_) return;
   const bool all =
       std::all_of(choices_.begin(), choices_.end(), [](const Choice& one) { return one.finished; });
   if (all) complete();
@@ -205,7 +206,13 @@ void ChatSession::send(size_t index, const ChoiceDecoder::Pieces& pieces) {
     if (visible(piece)) out += chunk(index, delta_of(choice, piece), nullptr);
   }
   if (choice.finished) out += chunk(index, {{"content", ""}}, choice.reply.finish_reason);
-  exchange_->write(out);
+  write(out);
+}
+
+bool ChatSession::write(std::string_view bytes) {
+  const std::shared_ptr<HttpExchange> exchange = exchange_;  // the session may drop its own
+  exchange->write(bytes);
+  return !ended_;
 }
 
 std::string ChatSession::chunk(size_t index, Json delta, Json finish_reason) {
@@ -272,7 +279,7 @@ void ChatSession::complete() {
   if (streaming_) {
     std::string out;
     if (chat_.request.include_usage) out += sse_event(usage_chunk(head_, usage()));
-    exchange_->write(out + sse_done());
+    if (!write(out + sse_done())) return;
     exchange_->end_stream();
     end();
     return;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/generator.h"
@@ -66,6 +67,8 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   void finish_choice(Choice& choice, std::string reason, Json stop_reason);
   void collect(Choice& choice, const ChoiceDecoder::Pieces& pieces);
   void send(size_t index, const ChoiceDecoder::Pieces& pieces);
+  // False when the client was cut off in the middle, which has ended the session.
+  bool write(std::string_view bytes);
   std::string chunk(size_t index, Json delta, Json finish_reason);
   bool visible(const text::OutputPiece& piece) const;
   Json delta_of(Choice& choice, const text::OutputPiece& piece);

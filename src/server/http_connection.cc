@@ -16,8 +16,6 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
-constexpr size_t kReadBytes = 16 << 10;
-
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -160,7 +158,7 @@ void HttpConnection::reset_parser() {
 
 void HttpConnection::read() {
   reading_ = true;
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
+  socket_.async_read_some(asio::buffer(incoming_),
                           [self = shared_from_this()](const ErrorCode& error, size_t bytes) {
                             self->on_read(error, bytes);
                           });
@@ -177,7 +175,7 @@ void HttpConnection::on_read(const ErrorCode& error, size_t bytes) {
     read();
     return;
   }
-  buffer_.commit(bytes);
+  buffer_.commit(asio::buffer_copy(buffer_.prepare(bytes), asio::buffer(incoming_, bytes)));
   resume();
 }
 

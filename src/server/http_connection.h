@@ -4,6 +4,7 @@
 // client's leaving is noticed while its request runs. A half-closed connection counts as gone.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -65,6 +66,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::steady_timer read_timer_;
   boost::asio::steady_timer write_timer_;
 
+  // A pending read has its own memory: buffer_ moves its bytes while requests are parsed.
+  static constexpr size_t kReadBytes = 16 << 10;
+  std::array<char, kReadBytes> incoming_;
   boost::beast::flat_buffer buffer_;  // received, not yet parsed
   std::optional<Parser> parser_;
   bool reading_ = false;

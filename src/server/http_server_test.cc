@@ -81,6 +81,35 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// While a request is answered the connection reads on; what it has read ahead and what comes later
+// must stay apart.
+TEST_F(HttpServerTest, PipelinedRequestsInPieces) {
+  std::vector<std::thread> threads;
+  start({}, [&](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+    threads.emplace_back(
+        [this, exchange = std::move(exchange), text = request.path + " " + request.body]() mutable {
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          server_->poster()([exchange = std::move(exchange), text] {
+            exchange->respond({200, "text/plain", text, {}});
+          });
+        });
+  });
+  HttpClient client(server_->port());
+  client.send(post_request("/a", "first") + post_request("/b", "second"));
+  EXPECT_EQ(client.receive().body, "/a first");
+  EXPECT_EQ(client.receive().body, "/b second");
+  client.send(post_request("/c", "third"));
+  EXPECT_EQ(client.receive().body, "/c third");
+  const std::string whole = post_request("/e", "one half, other half");
+  const size_t half = whole.size() - 10;
+  client.send(post_request("/d", "fourth") + whole.substr(0, half));
+  EXPECT_EQ(client.receive().body, "/d fourth");
+  client.send(whole.substr(half));
+  EXPECT_EQ(client.receive().body, "/e one half, other half");
+  client.close();
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(HttpServerTest, BytesMayArriveOneByOne) {
   start();
   HttpClient client(server_->port());
