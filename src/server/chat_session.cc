@@ -18,6 +18,8 @@ uint64_t random_bits() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
+std::string random_hex() { return fmt::format("{:016x}", random_bits()); }
+
 using Kind = text::OutputPiece::Kind;
 
 }  // namespace
@@ -31,13 +33,12 @@ uint64_t choice_seed(uint64_t seed, size_t index) {
   return z ^ (z >> 31);
 }
 
-std::string random_hex() { return fmt::format("{:016x}", random_bits()); }
-
 ChatSession::ChatSession(const Context& context, std::shared_ptr<HttpExchange> exchange,
                          std::string request_id, std::function<void()> done)
     : context_(context),
       exchange_(std::move(exchange)),
-      request_id_(std::move(request_id)),
+      named_by_headers_(!request_id.empty()),
+      request_id_(named_by_headers_ ? std::move(request_id) : random_hex()),
       done_(std::move(done)) {}
 
 void ChatSession::fail(const ApiError& error) {
@@ -65,6 +66,8 @@ void ChatSession::start(PreparedChat prepared, ReplyHead head) {
   chat_ = std::move(prepared);
   head_ = std::move(head);
   const ChatRequest& request = chat_.request;
+  if (!named_by_headers_ && !request.request_id.empty()) request_id_ = request.request_id;
+  head_.id = "chatcmpl-" + request_id_;
   seed_ = request.seed.value_or(random_bits() >> (64 - kRandomSeedBits));
   const ChoiceDecoderOptions options{
       request.skip_special_tokens,

@@ -35,17 +35,17 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
     int32_t drafts = 0;
   };
 
+  // `request_id` is what the request's headers call it; empty: its body or the session names it.
   // `done` is called once, when nothing more will come: it may destroy the session's owner's entry.
   ChatSession(const Context& context, std::shared_ptr<HttpExchange> exchange,
               std::string request_id, std::function<void()> done);
 
   // Ends the session with an error: a status before the reply has begun, else an error event.
   void fail(const ApiError& error);
+  // Names the reply after the request.
   void start(PreparedChat prepared, ReplyHead head);
   // The client has gone: nothing is written any more, the engine's work is cancelled.
   void abandon();
-
-  const std::string& request_id() const { return request_id_; }
 
  private:
   struct Choice {
@@ -80,6 +80,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
   Context context_;
   std::shared_ptr<HttpExchange> exchange_;
+  bool named_by_headers_;
   std::string request_id_;
   std::function<void()> done_;
   PreparedChat chat_;
@@ -93,8 +94,5 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
 // Seed of choice `index`: the request's own for the first, an independent one for each other.
 uint64_t choice_seed(uint64_t seed, size_t index);
-
-// 16 hexadecimal digits from the system's random source.
-std::string random_hex();
 
 }  // namespace gallop::server

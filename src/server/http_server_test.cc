@@ -18,8 +18,10 @@ using testing::post_request;
 // A server on a thread of its own; the handler echoes method, path and body unless told otherwise.
 class HttpServerTest : public ::testing::Test {
  protected:
-  void start(HttpLimits limits = {}, HttpHandler handler = echo) {
+  void start(HttpLimits limits = {}, HttpHandler handler = echo,
+             const std::string& host = "127.0.0.1") {
     HttpServerOptions options;
+    options.host = host;
     options.limits = limits;
     options.headers = {{"X-Common", "yes"}};
     options.error_response = [](int status, std::string message) {
@@ -269,6 +271,12 @@ TEST_F(HttpServerTest, StopLetsTheCurrentReplyEnd) {
   client.close();
   thread_.join();
   server_ = nullptr;
+}
+
+// The client connects to 127.0.0.1, whatever address of localhost the system names first.
+TEST_F(HttpServerTest, LocalhostIsIpv4) {
+  start({}, echo, "localhost");
+  EXPECT_EQ(HttpClient(server_->port()).get("/").status, 200);
 }
 
 TEST_F(HttpServerTest, ATakenPortIsAnError) {
