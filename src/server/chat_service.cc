@@ -90,7 +90,7 @@ void ChatService::handle(HttpRequest request, std::shared_ptr<HttpExchange> exch
   exchange->on_gone([weak] {
     if (const auto gone = weak.lock()) gone->abandon();
   });
-  worker_.run([this, weak, body = std::move(request.body)] {
+  worker_.run([this, weak, body = std::move(request.body), lease = std::move(request.body_lease)] {
     if (weak.expired()) return;
     Result<PreparedChat> prepared = prepare(body);
     poster_([this, weak, prepared = std::move(prepared)] {
@@ -117,6 +117,7 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
   const Result<std::string> prompt = model_.chat_template.render(
       {chat.request.messages, chat.request.tools, chat.request.template_kwargs});
   if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
+  chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
   chat.prompt = model_.tokenizer.encode(*prompt, false);
   chat.starts_in_reasoning = ends_in_think(*prompt);
   RETURN_IF_ERROR(check_length(chat));

@@ -96,10 +96,12 @@ class ConnectionExchange : public HttpExchange {
   uint64_t number_;
 };
 
-HttpConnection::HttpConnection(Socket socket, const HttpServerOptions& options, HttpHandler handler,
+HttpConnection::HttpConnection(Socket socket, const HttpServerOptions& options,
+                               std::shared_ptr<BodyBudget> bodies, HttpHandler handler,
                                Closed closed)
     : socket_(std::move(socket)),
       options_(options),
+      bodies_(std::move(bodies)),
       handler_(std::move(handler)),
       closed_callback_(std::move(closed)),
       read_timer_(socket_.get_executor()),
@@ -152,6 +154,7 @@ void HttpConnection::reset_parser() {
   parser_->header_limit(static_cast<uint32_t>(options_.limits.head_bytes));
   parser_->body_limit(options_.limits.body_bytes);
   parser_->eager(true);
+  body_lease_ = std::make_shared<BodyLease>(bodies_);
   request_begun_ = false;
   expectation_answered_ = false;
 }
@@ -209,6 +212,10 @@ bool HttpConnection::parse_some() {
     refuse_parse(error);
     return false;
   }
+  if (!body_lease_->grow_to(parser_->get().body().size())) {
+    refuse(503, "The bodies of all requests together are too large at the moment.");
+    return false;
+  }
   if (parser_->is_done()) {
     dispatch();
     return true;
@@ -241,6 +248,7 @@ void HttpConnection::dispatch() {
     request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
   }
   request.body = std::move(message.body());
+  request.body_lease = std::move(body_lease_);
   head_only_ = request.method == "HEAD";
   answering_ = true;
   ++exchange_;

@@ -30,6 +30,7 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 struct HttpServer::State {
   explicit State(HttpServerOptions server_options)
       : options(std::move(server_options)),
+        bodies(std::make_shared<BodyBudget>(options.limits.all_bodies_bytes)),
         context(std::make_shared<asio::io_context>(1)),
         acceptor(*context),
         signals(*context),
@@ -37,6 +38,7 @@ struct HttpServer::State {
         work(asio::make_work_guard(*context)) {}
 
   HttpServerOptions options;
+  std::shared_ptr<BodyBudget> bodies;
   std::shared_ptr<asio::io_context> context;
   Tcp::acceptor acceptor;
   asio::signal_set signals;
@@ -111,11 +113,12 @@ void HttpServer::State::accept() {
 }
 
 void HttpServer::State::accepted(Tcp::socket socket) {
-  const auto connection = std::make_shared<HttpConnection>(
-      std::move(socket), options, handler, [this](const std::shared_ptr<HttpConnection>& closed) {
-        connections.erase(closed);
-        end_if_drained();
-      });
+  const auto connection =
+      std::make_shared<HttpConnection>(std::move(socket), options, bodies, handler,
+                                       [this](const std::shared_ptr<HttpConnection>& closed) {
+                                         connections.erase(closed);
+                                         end_if_drained();
+                                       });
   connections.insert(connection);
   if (connections.size() > options.limits.connections) {
     connection->refuse(

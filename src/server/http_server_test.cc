@@ -155,6 +155,32 @@ TEST_F(HttpServerTest, Limits) {
   EXPECT_EQ(client.post("/", std::string(1000, 'x')).status, 200);
 }
 
+TEST_F(HttpServerTest, AllBodiesTogetherAreBounded) {
+  HttpLimits limits;
+  limits.all_bodies_bytes = 1000;
+  std::vector<HttpRequest> kept;
+  start(limits, [&kept](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+    const bool keep = request.path == "/keep";
+    if (keep) kept.push_back(std::move(request));
+    if (request.path == "/drop") kept.clear();
+    exchange->respond({200, "text/plain", "ok", {}});
+  });
+  const auto status_of = [this](const std::string& path, size_t bytes) {
+    return HttpClient(server_->port()).post(path, std::string(bytes, 'x')).status;
+  };
+  EXPECT_EQ(status_of("/", 1001), 503);
+  EXPECT_EQ(status_of("/", 1000), 200);
+  EXPECT_EQ(status_of("/keep", 600), 200);
+  EXPECT_EQ(status_of("/", 500), 503);  // the server still holds the first one's body
+  EXPECT_EQ(status_of("/drop", 400), 200);
+  HttpClient slow(server_->port());
+  const std::string half = post_request("/", std::string(700, 'x'));
+  slow.send(half.substr(0, half.size() - 100));
+  while (status_of("/", 500) != 503) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  slow.close();
+  while (status_of("/", 1000) != 200) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
 TEST_F(HttpServerTest, IdleAndSlowClientsAreClosed) {
   HttpLimits limits;
   limits.idle = std::chrono::milliseconds(50);
