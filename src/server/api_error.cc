@@ -7,6 +7,7 @@ namespace gallop::server {
 namespace {
 
 constexpr std::string_view kFormRoot = "body";
+constexpr std::string_view kMissingFeature = "(missing feature)";  // in the place of a field's name
 
 std::string_view reason_phrase(int status) {
   switch (status) {
@@ -18,6 +19,8 @@ std::string_view reason_phrase(int status) {
       return "Method Not Allowed";
     case 413:
       return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
     case 431:
       return "Request Header Fields Too Large";
     case 503:
@@ -30,6 +33,7 @@ std::string_view reason_phrase(int status) {
 }  // namespace
 
 ApiError to_api_error(const Error& error) {
+  if (error.param == kMissingFeature) return {501, error.message, "NotImplementedError", {}};
   ApiError result{400, error.message, "BadRequestError", error.param};
   switch (error.code) {
     case ErrorCode::kInvalidInput:
@@ -81,6 +85,10 @@ Error form_error(const std::string& path, const std::string& message) {
   std::string param(kFormRoot);
   if (!path.empty()) param += "." + path;
   return {message, ErrorCode::kInvalidInput, std::move(param)};
+}
+
+Error missing_feature(const std::string& message) {
+  return {message, ErrorCode::kInvalidInput, std::string(kMissingFeature)};
 }
 
 }  // namespace gallop::server

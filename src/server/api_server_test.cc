@@ -293,6 +293,33 @@ TEST_F(ApiServerTest, ThinkingOff) {
   EXPECT_TRUE(hidden["choices"][0]["token_ids"].empty());
 }
 
+TEST_F(ApiServerTest, RequestIds) {
+  generator_.set_script(answer("a</think>one"));
+  start();
+  HttpClient client(server_->port());
+  const std::string type = "Content-Type: application/json\r\n";
+  const std::string body = chat_body(R"("request_id":"mine")");
+  const ClientResponse named = client.post(kChat, body);
+  EXPECT_EQ((*parse_json(named.body))["id"], "chatcmpl-mine");
+  EXPECT_TRUE(named.has_header("X-Request-Id: mine"));
+  const ClientResponse both = client.post(kChat, body, type + "X-Request-Id: header\r\n");
+  EXPECT_EQ((*parse_json(both.body))["id"], "chatcmpl-header");
+  EXPECT_TRUE(both.has_header("X-Request-Id: header"));
+  EXPECT_EQ(post(chat_body())["id"].get<std::string>().size(),
+            std::string("chatcmpl-").size() + 16);
+}
+
+TEST_F(ApiServerTest, RolesAndNullContent) {
+  generator_.set_script(answer("a</think>one"));
+  start();
+  post(R"({"messages":[{"role":"developer","content":"x"},{"role":"user","content":"a"}]})");
+  post(R"({"messages":[{"role":"system","content":"x"},{"role":"user","content":"a"}]})");
+  post(R"({"messages":[{"role":"user","content":null}]})");
+  const std::vector<engine::Request> requests = generator_.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_EQ(requests[0].prompt, requests[1].prompt);  // foal's template knows no developer
+}
+
 TEST_F(ApiServerTest, BadRequests) {
   start();
   const Json unknown = post(chat_body(R"("model":"x")"), 404);
@@ -315,6 +342,10 @@ TEST_F(ApiServerTest, BadRequests) {
   HttpClient client(server_->port());
   EXPECT_EQ(client.post(kChat, chat_body(), "Content-Type: text/plain\r\n").status, 400);
   EXPECT_EQ(client.post(kChat, chat_body(), "").status, 400);
+  const std::string type = "Content-Type: application/json\r\n";
+  const auto packed = client.post(kChat, chat_body(), type + "Content-Encoding: gzip\r\n");
+  EXPECT_EQ(packed.status, 415);
+  EXPECT_TRUE(packed.has_header("Accept-Encoding: identity"));
   EXPECT_EQ(client.get(kChat).status, 405);
   EXPECT_TRUE(generator_.requests().empty());
 }

@@ -124,16 +124,13 @@ Result<Json> convert_message(const Json& source, const std::string& path) {
   if (fields.error()) return *fields.error();
   if (!role) return form_error(path + ".role", path + ".role is missing.");
   Json message = source;
-  if (*role == "developer") message["role"] = "system";
   if (*role == "function") message["role"] = "tool";
-  const auto content = source.find("content");
-  ASSIGN_OR_RETURN(message["content"],
-                   convert_content(content == source.end() ? Json() : *content, path + ".content"));
-  if (*role == "assistant") {
-    RETURN_IF_ERROR(convert_assistant(fields, path, message));
-  } else if (message["content"].is_null()) {
+  if (*role != "assistant" && !source.contains("content")) {
     return form_error(path + ".content", path + ".content is missing.");
   }
+  ASSIGN_OR_RETURN(message["content"],
+                   convert_content(source.value("content", Json()), path + ".content"));
+  if (*role == "assistant") RETURN_IF_ERROR(convert_assistant(fields, path, message));
   return message;
 }
 
@@ -153,6 +150,12 @@ Result<Json> convert_messages(const Json& messages) {
     converted.push_back(std::move(message));
   }
   return converted;
+}
+
+void rename_developer(Json& messages) {
+  for (Json& message : messages) {
+    if (message["role"] == "developer") message["role"] = "system";
+  }
 }
 
 }  // namespace gallop::server

@@ -17,13 +17,20 @@ std::string param(const std::string& json) {
 
 TEST(ChatMessages, RolesAndContent) {
   EXPECT_EQ(convert(R"([{"role":"developer","content":"a"},{"role":"user","content":"b"}])"),
-            R"([{"role":"system","content":"a"},{"role":"user","content":"b"}])");
+            R"([{"role":"developer","content":"a"},{"role":"user","content":"b"}])");
   EXPECT_EQ(convert(R"([{"role":"function","content":"a","name":"f"}])"),
             R"([{"role":"tool","content":"a","name":"f"}])");
   EXPECT_EQ(convert(R"([{"role":"user","content":[{"type":"text","text":"a"},"b",
                         {"type":"input_text","text":"c"},{"type":"refusal","refusal":"d"}]}])"),
             R"([{"role":"user","content":"abcd"}])");
   EXPECT_EQ(convert(R"([{"role":"assistant"}])"), R"([{"role":"assistant","content":null}])");
+  EXPECT_EQ(convert(R"([{"role":"user","content":null}])"), R"([{"role":"user","content":null}])");
+}
+
+TEST(ChatMessages, ADeveloperMayBecomeSystem) {
+  Json messages = *parse_json(R"([{"role":"developer","content":"a"},{"role":"user"}])");
+  rename_developer(messages);
+  EXPECT_EQ(dump_json(messages), R"([{"role":"system","content":"a"},{"role":"user"}])");
 }
 
 TEST(ChatMessages, AssistantMessages) {

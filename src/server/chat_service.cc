@@ -9,11 +9,10 @@
 
 #include "base/json.h"
 #include "server/api_error.h"
+#include "server/chat_messages.h"
 
 namespace gallop::server {
 namespace {
-
-constexpr size_t kMaxRequestIdBytes = 128;
 
 bool is_json_type(std::string_view content_type) {
   constexpr std::string_view kJsonType = "application/json";
@@ -25,8 +24,7 @@ bool is_json_type(std::string_view content_type) {
 
 std::string request_id_of(const HttpRequest& request) {
   const std::string_view given = request.header("x-request-id");
-  if (given.empty() || given.size() > kMaxRequestIdBytes) return random_hex();
-  return std::string(given);
+  return std::string(given.size() > kMaxRequestIdBytes ? std::string_view() : given);
 }
 
 // The generation prompt of a thinking model opens the reasoning itself.
@@ -74,6 +72,15 @@ void ChatService::handle(HttpRequest request, std::shared_ptr<HttpExchange> exch
         http_error(400, "Unsupported Media Type: Only 'application/json' is allowed")));
     return;
   }
+  const std::string_view coding = request.header("content-encoding");
+  if (!coding.empty() && coding != "identity") {
+    HttpResponse response = error_response(http_error(
+        415,
+        fmt::format("Content-Encoding '{}' is not accepted: send the body as it is.", coding)));
+    response.headers.emplace_back("Accept-Encoding", "identity");
+    exchange->respond(std::move(response));
+    return;
+  }
   const uint64_t number = next_number_++;
   const ChatSession::Context context{model_.tokenizer, generator_, poster_, options_.drafts};
   auto session = std::make_shared<ChatSession>(context, exchange, request_id_of(request),
@@ -83,7 +90,7 @@ void ChatService::handle(HttpRequest request, std::shared_ptr<HttpExchange> exch
   exchange->on_gone([weak] {
     if (const auto gone = weak.lock()) gone->abandon();
   });
-  worker_.run([this, weak, body = std::move(request.body)] {
+  worker_.run([this, weak, body = std::move(request.body), lease = std::move(request.body_lease)] {
     if (weak.expired()) return;
     Result<PreparedChat> prepared = prepare(body);
     poster_([this, weak, prepared = std::move(prepared)] {
@@ -105,9 +112,12 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
     return Error{fmt::format("The model `{}` does not exist.", model), ErrorCode::kNotFound,
                  "model"};
   }
+  const std::string& source = model_.chat_template.source(!chat.request.tools.is_null());
+  if (source.find("developer") == std::string::npos) rename_developer(chat.request.messages);
   const Result<std::string> prompt = model_.chat_template.render(
       {chat.request.messages, chat.request.tools, chat.request.template_kwargs});
   if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
+  chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
   chat.prompt = model_.tokenizer.encode(*prompt, false);
   chat.starts_in_reasoning = ends_in_think(*prompt);
   RETURN_IF_ERROR(check_length(chat));
@@ -138,8 +148,7 @@ void ChatService::start(const std::shared_ptr<ChatSession>& session,
     session->fail(to_api_error(prepared.error()));
     return;
   }
-  ReplyHead head{"chatcmpl-" + session->request_id(), options_.model_names.front(),
-                 static_cast<int64_t>(std::time(nullptr))};
+  ReplyHead head{{}, options_.model_names.front(), static_cast<int64_t>(std::time(nullptr))};
   session->start(std::move(*prepared), std::move(head));
 }
 

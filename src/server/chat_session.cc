@@ -18,6 +18,8 @@ uint64_t random_bits() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
+std::string random_hex() { return fmt::format("{:016x}", random_bits()); }
+
 using Kind = text::OutputPiece::Kind;
 
 }  // namespace
@@ -31,20 +33,19 @@ uint64_t choice_seed(uint64_t seed, size_t index) {
   return z ^ (z >> 31);
 }
 
-std::string random_hex() { return fmt::format("{:016x}", random_bits()); }
-
 ChatSession::ChatSession(const Context& context, std::shared_ptr<HttpExchange> exchange,
                          std::string request_id, std::function<void()> done)
     : context_(context),
       exchange_(std::move(exchange)),
-      request_id_(std::move(request_id)),
+      named_by_headers_(!request_id.empty()),
+      request_id_(named_by_headers_ ? std::move(request_id) : random_hex()),
       done_(std::move(done)) {}
 
 void ChatSession::fail(const ApiError& error) {
   if (ended_) return;
   cancel_choices();
   if (streaming_) {
-    exchange_->write(sse_event(error_json(error)) + sse_done());
+    if (!write(sse_event(error_json(error)) + sse_done())) return;
     exchange_->end_stream();
   } else {
     HttpResponse response = error_response(error);
@@ -65,6 +66,8 @@ void ChatSession::start(PreparedChat prepared, ReplyHead head) {
   chat_ = std::move(prepared);
   head_ = std::move(head);
   const ChatRequest& request = chat_.request;
+  if (!named_by_headers_ && !request.request_id.empty()) request_id_ = request.request_id;
+  head_.id = "chatcmpl-" + request_id_;
   seed_ = request.seed.value_or(random_bits() >> (64 - kRandomSeedBits));
   const ChoiceDecoderOptions options{
       request.skip_special_tokens,
@@ -125,6 +128,7 @@ void ChatSession::on_event(size_t index, const engine::TokenEvent& event) {
   } else {
     collect(choice, pieces);
   }
+  if (ended_) return;
   const bool all =
       std::all_of(choices_.begin(), choices_.end(), [](const Choice& one) { return one.finished; });
   if (all) complete();
@@ -205,7 +209,13 @@ void ChatSession::send(size_t index, const ChoiceDecoder::Pieces& pieces) {
     if (visible(piece)) out += chunk(index, delta_of(choice, piece), nullptr);
   }
   if (choice.finished) out += chunk(index, {{"content", ""}}, choice.reply.finish_reason);
-  exchange_->write(out);
+  write(out);
+}
+
+bool ChatSession::write(std::string_view bytes) {
+  const std::shared_ptr<HttpExchange> exchange = exchange_;  // the session may drop its own
+  exchange->write(bytes);
+  return !ended_;
 }
 
 std::string ChatSession::chunk(size_t index, Json delta, Json finish_reason) {
@@ -272,7 +282,7 @@ void ChatSession::complete() {
   if (streaming_) {
     std::string out;
     if (chat_.request.include_usage) out += sse_event(usage_chunk(head_, usage()));
-    exchange_->write(out + sse_done());
+    if (!write(out + sse_done())) return;
     exchange_->end_stream();
     end();
     return;

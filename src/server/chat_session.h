@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/generator.h"
@@ -34,17 +35,17 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
     int32_t drafts = 0;
   };
 
+  // `request_id` is what the request's headers call it; empty: its body or the session names it.
   // `done` is called once, when nothing more will come: it may destroy the session's owner's entry.
   ChatSession(const Context& context, std::shared_ptr<HttpExchange> exchange,
               std::string request_id, std::function<void()> done);
 
   // Ends the session with an error: a status before the reply has begun, else an error event.
   void fail(const ApiError& error);
+  // Names the reply after the request.
   void start(PreparedChat prepared, ReplyHead head);
   // The client has gone: nothing is written any more, the engine's work is cancelled.
   void abandon();
-
-  const std::string& request_id() const { return request_id_; }
 
  private:
   struct Choice {
@@ -66,6 +67,8 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   void finish_choice(Choice& choice, std::string reason, Json stop_reason);
   void collect(Choice& choice, const ChoiceDecoder::Pieces& pieces);
   void send(size_t index, const ChoiceDecoder::Pieces& pieces);
+  // False when the client was cut off in the middle, which has ended the session.
+  bool write(std::string_view bytes);
   std::string chunk(size_t index, Json delta, Json finish_reason);
   bool visible(const text::OutputPiece& piece) const;
   Json delta_of(Choice& choice, const text::OutputPiece& piece);
@@ -77,6 +80,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
   Context context_;
   std::shared_ptr<HttpExchange> exchange_;
+  bool named_by_headers_;
   std::string request_id_;
   std::function<void()> done_;
   PreparedChat chat_;
@@ -90,8 +94,5 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
 
 // Seed of choice `index`: the request's own for the first, an independent one for each other.
 uint64_t choice_seed(uint64_t seed, size_t index);
-
-// 16 hexadecimal digits from the system's random source.
-std::string random_hex();
 
 }  // namespace gallop::server

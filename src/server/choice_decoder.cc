@@ -21,12 +21,21 @@ void append(std::vector<text::OutputPiece> more, ChoiceDecoder::Pieces& pieces) 
   }
 }
 
+std::vector<int32_t> ids_of(const text::Tokenizer& tokenizer,
+                            const std::vector<std::string_view>& tokens) {
+  std::vector<int32_t> ids;
+  for (const std::string_view token : tokens) {
+    if (const auto id = tokenizer.token_id(token)) ids.push_back(*id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 ChoiceDecoder::ChoiceDecoder(const text::Tokenizer& tokenizer, ChoiceDecoderOptions options)
-    : detokenizer_(tokenizer, options.skip_special),
+    : parser_(std::move(options.parser)),
+      detokenizer_(tokenizer, options.skip_special, ids_of(tokenizer, parser_.token_markers())),
       matcher_(std::move(options.stop)),
-      parser_(std::move(options.parser)),
       include_stop_(options.include_stop),
       min_tokens_(options.min_tokens) {}
 

@@ -46,9 +46,9 @@ class ChoiceDecoder {
  private:
   void feed(std::string_view text, Pieces& pieces);
 
+  text::OutputParser parser_;
   text::Detokenizer detokenizer_;
   text::StopMatcher matcher_;
-  text::OutputParser parser_;
   bool include_stop_;
   int32_t min_tokens_;
   int64_t tokens_ = 0;

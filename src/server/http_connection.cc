@@ -16,8 +16,6 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
-constexpr size_t kReadBytes = 16 << 10;
-
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -98,10 +96,12 @@ class ConnectionExchange : public HttpExchange {
   uint64_t number_;
 };
 
-HttpConnection::HttpConnection(Socket socket, const HttpServerOptions& options, HttpHandler handler,
+HttpConnection::HttpConnection(Socket socket, const HttpServerOptions& options,
+                               std::shared_ptr<BodyBudget> bodies, HttpHandler handler,
                                Closed closed)
     : socket_(std::move(socket)),
       options_(options),
+      bodies_(std::move(bodies)),
       handler_(std::move(handler)),
       closed_callback_(std::move(closed)),
       read_timer_(socket_.get_executor()),
@@ -154,13 +154,14 @@ void HttpConnection::reset_parser() {
   parser_->header_limit(static_cast<uint32_t>(options_.limits.head_bytes));
   parser_->body_limit(options_.limits.body_bytes);
   parser_->eager(true);
+  body_lease_ = std::make_shared<BodyLease>(bodies_);
   request_begun_ = false;
   expectation_answered_ = false;
 }
 
 void HttpConnection::read() {
   reading_ = true;
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
+  socket_.async_read_some(asio::buffer(incoming_),
                           [self = shared_from_this()](const ErrorCode& error, size_t bytes) {
                             self->on_read(error, bytes);
                           });
@@ -177,7 +178,7 @@ void HttpConnection::on_read(const ErrorCode& error, size_t bytes) {
     read();
     return;
   }
-  buffer_.commit(bytes);
+  buffer_.commit(asio::buffer_copy(buffer_.prepare(bytes), asio::buffer(incoming_, bytes)));
   resume();
 }
 
@@ -209,6 +210,10 @@ bool HttpConnection::parse_some() {
   if (error == http::error::need_more) error = {};
   if (error) {
     refuse_parse(error);
+    return false;
+  }
+  if (!body_lease_->grow_to(parser_->get().body().size())) {
+    refuse(503, "The bodies of all requests together are too large at the moment.");
     return false;
   }
   if (parser_->is_done()) {
@@ -243,6 +248,7 @@ void HttpConnection::dispatch() {
     request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
   }
   request.body = std::move(message.body());
+  request.body_lease = std::move(body_lease_);
   head_only_ = request.method == "HEAD";
   answering_ = true;
   ++exchange_;

@@ -4,6 +4,7 @@
 // client's leaving is noticed while its request runs. A half-closed connection counts as gone.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,8 +26,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Closed = std::function<void(const std::shared_ptr<HttpConnection>&)>;
 
   // `options` must outlive the connection; `closed` is called once.
-  HttpConnection(Socket socket, const HttpServerOptions& options, HttpHandler handler,
-                 Closed closed);
+  HttpConnection(Socket socket, const HttpServerOptions& options,
+                 std::shared_ptr<BodyBudget> bodies, HttpHandler handler, Closed closed);
 
   void start();
   // Sends an error reply without having read anything, then closes.
@@ -60,13 +61,18 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   Socket socket_;
   const HttpServerOptions& options_;
+  std::shared_ptr<BodyBudget> bodies_;
   HttpHandler handler_;
   Closed closed_callback_;
   boost::asio::steady_timer read_timer_;
   boost::asio::steady_timer write_timer_;
 
+  // A pending read has its own memory: buffer_ moves its bytes while requests are parsed.
+  static constexpr size_t kReadBytes = 16 << 10;
+  std::array<char, kReadBytes> incoming_;
   boost::beast::flat_buffer buffer_;  // received, not yet parsed
   std::optional<Parser> parser_;
+  std::shared_ptr<BodyLease> body_lease_;  // of the body that the parser holds
   bool reading_ = false;
   bool parsing_ = false;
   bool request_begun_ = false;

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "server/body_budget.h"
 
 namespace gallop::server {
 
@@ -18,6 +21,7 @@ struct HttpRequest {
   std::string query;    // after '?'
   HttpHeaders headers;  // names in lower case
   std::string body;
+  std::shared_ptr<const BodyLease> body_lease;  // to be dropped together with the body
 
   // The first header of that (lower case) name; empty when there is none.
   std::string_view header(std::string_view name) const {

@@ -1,10 +1,12 @@
 #include "server/http_server.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <boost/asio/executor_work_guard.hpp>
@@ -28,6 +30,7 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 struct HttpServer::State {
   explicit State(HttpServerOptions server_options)
       : options(std::move(server_options)),
+        bodies(std::make_shared<BodyBudget>(options.limits.all_bodies_bytes)),
         context(std::make_shared<asio::io_context>(1)),
         acceptor(*context),
         signals(*context),
@@ -35,6 +38,7 @@ struct HttpServer::State {
         work(asio::make_work_guard(*context)) {}
 
   HttpServerOptions options;
+  std::shared_ptr<BodyBudget> bodies;
   std::shared_ptr<asio::io_context> context;
   Tcp::acceptor acceptor;
   asio::signal_set signals;
@@ -47,6 +51,7 @@ struct HttpServer::State {
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
 
   Result<void> open();
+  BoostError open(const Tcp::endpoint& endpoint);
   void accept();
   void accepted(Tcp::socket socket);
   void wait_for_signal();
@@ -54,6 +59,8 @@ struct HttpServer::State {
   void end_if_drained();
 };
 
+// A name may stand for several addresses, as localhost does: the first that can be had, IPv4 before
+// IPv6, because what clients take for granted is 127.0.0.1.
 Result<void> HttpServer::State::open() {
   const auto failed = [this](const BoostError& error) {
     return Error{
@@ -65,16 +72,28 @@ Result<void> HttpServer::State::open() {
   const auto found =
       resolver.resolve(options.host, std::to_string(options.port), Tcp::resolver::passive, error);
   if (error) return failed(error);
-  const Tcp::endpoint endpoint = found.begin()->endpoint();
+  std::vector<Tcp::endpoint> endpoints;
+  for (const auto& entry : found) endpoints.push_back(entry.endpoint());
+  std::stable_partition(endpoints.begin(), endpoints.end(), [](const Tcp::endpoint& endpoint) {
+    return endpoint.protocol() == Tcp::v4();
+  });
+  for (const Tcp::endpoint& endpoint : endpoints) {
+    error = open(endpoint);
+    if (!error) return {};
+    // The next address would do, and the clients would talk to whoever has this one.
+    if (error == asio::error::address_in_use) break;
+  }
+  return failed(error);
+}
+
+BoostError HttpServer::State::open(const Tcp::endpoint& endpoint) {
+  BoostError error;
+  if (acceptor.is_open()) acceptor.close(error);
   acceptor.open(endpoint.protocol(), error);
-  if (error) return failed(error);
-  acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
-  if (error) return failed(error);
-  acceptor.bind(endpoint, error);
-  if (error) return failed(error);
-  acceptor.listen(kBacklog, error);
-  if (error) return failed(error);
-  return {};
+  if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(kBacklog, error);
+  return error;
 }
 
 void HttpServer::State::accept() {
@@ -94,11 +113,12 @@ void HttpServer::State::accept() {
 }
 
 void HttpServer::State::accepted(Tcp::socket socket) {
-  const auto connection = std::make_shared<HttpConnection>(
-      std::move(socket), options, handler, [this](const std::shared_ptr<HttpConnection>& closed) {
-        connections.erase(closed);
-        end_if_drained();
-      });
+  const auto connection =
+      std::make_shared<HttpConnection>(std::move(socket), options, bodies, handler,
+                                       [this](const std::shared_ptr<HttpConnection>& closed) {
+                                         connections.erase(closed);
+                                         end_if_drained();
+                                       });
   connections.insert(connection);
   if (connections.size() > options.limits.connections) {
     connection->refuse(

@@ -18,8 +18,10 @@ using testing::post_request;
 // A server on a thread of its own; the handler echoes method, path and body unless told otherwise.
 class HttpServerTest : public ::testing::Test {
  protected:
-  void start(HttpLimits limits = {}, HttpHandler handler = echo) {
+  void start(HttpLimits limits = {}, HttpHandler handler = echo,
+             const std::string& host = "127.0.0.1") {
     HttpServerOptions options;
+    options.host = host;
     options.limits = limits;
     options.headers = {{"X-Common", "yes"}};
     options.error_response = [](int status, std::string message) {
@@ -81,6 +83,35 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// While a request is answered the connection reads on; what it has read ahead and what comes later
+// must stay apart.
+TEST_F(HttpServerTest, PipelinedRequestsInPieces) {
+  std::vector<std::thread> threads;
+  start({}, [&](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+    threads.emplace_back(
+        [this, exchange = std::move(exchange), text = request.path + " " + request.body]() mutable {
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          server_->poster()([exchange = std::move(exchange), text] {
+            exchange->respond({200, "text/plain", text, {}});
+          });
+        });
+  });
+  HttpClient client(server_->port());
+  client.send(post_request("/a", "first") + post_request("/b", "second"));
+  EXPECT_EQ(client.receive().body, "/a first");
+  EXPECT_EQ(client.receive().body, "/b second");
+  client.send(post_request("/c", "third"));
+  EXPECT_EQ(client.receive().body, "/c third");
+  const std::string whole = post_request("/e", "one half, other half");
+  const size_t half = whole.size() - 10;
+  client.send(post_request("/d", "fourth") + whole.substr(0, half));
+  EXPECT_EQ(client.receive().body, "/d fourth");
+  client.send(whole.substr(half));
+  EXPECT_EQ(client.receive().body, "/e one half, other half");
+  client.close();
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(HttpServerTest, BytesMayArriveOneByOne) {
   start();
   HttpClient client(server_->port());
@@ -122,6 +153,32 @@ TEST_F(HttpServerTest, Limits) {
   EXPECT_EQ(status_of("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), 400);
   HttpClient client(server_->port());
   EXPECT_EQ(client.post("/", std::string(1000, 'x')).status, 200);
+}
+
+TEST_F(HttpServerTest, AllBodiesTogetherAreBounded) {
+  HttpLimits limits;
+  limits.all_bodies_bytes = 1000;
+  std::vector<HttpRequest> kept;
+  start(limits, [&kept](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+    const bool keep = request.path == "/keep";
+    if (keep) kept.push_back(std::move(request));
+    if (request.path == "/drop") kept.clear();
+    exchange->respond({200, "text/plain", "ok", {}});
+  });
+  const auto status_of = [this](const std::string& path, size_t bytes) {
+    return HttpClient(server_->port()).post(path, std::string(bytes, 'x')).status;
+  };
+  EXPECT_EQ(status_of("/", 1001), 503);
+  EXPECT_EQ(status_of("/", 1000), 200);
+  EXPECT_EQ(status_of("/keep", 600), 200);
+  EXPECT_EQ(status_of("/", 500), 503);  // the server still holds the first one's body
+  EXPECT_EQ(status_of("/drop", 400), 200);
+  HttpClient slow(server_->port());
+  const std::string half = post_request("/", std::string(700, 'x'));
+  slow.send(half.substr(0, half.size() - 100));
+  while (status_of("/", 500) != 503) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  slow.close();
+  while (status_of("/", 1000) != 200) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
 TEST_F(HttpServerTest, IdleAndSlowClientsAreClosed) {
@@ -240,6 +297,12 @@ TEST_F(HttpServerTest, StopLetsTheCurrentReplyEnd) {
   client.close();
   thread_.join();
   server_ = nullptr;
+}
+
+// The client connects to 127.0.0.1, whatever address of localhost the system names first.
+TEST_F(HttpServerTest, LocalhostIsIpv4) {
+  start({}, echo, "localhost");
+  EXPECT_EQ(HttpClient(server_->port()).get("/").status, 200);
 }
 
 TEST_F(HttpServerTest, ATakenPortIsAnError) {

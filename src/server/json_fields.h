@@ -32,11 +32,11 @@ class JsonFields {
   // Records that the field's form or value is wrong.
   void wrong_type(std::string_view name, std::string_view expected, const Json& found);
   void wrong_value(std::string_view name, std::string message);
+  void fail(Error error);
 
   const std::optional<Error>& error() const { return error_; }
 
  private:
-  void fail(Error error);
   std::string path_of(std::string_view name) const;
 
   const Json& object_;

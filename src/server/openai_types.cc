@@ -20,38 +20,56 @@ constexpr int32_t kMostChoices = 128;   // OpenAI's own limit
 constexpr size_t kMostStopStrings = 4;  // likewise
 constexpr double kMostBias = 100;
 
-// Fields that would change the answer if they were ignored.
+// A field that would change the answer if it were ignored, and the JSON value that asks for
+// nothing.
+struct Unsupported {
+  std::string_view name;
+  std::string_view neutral;
+};
+
+constexpr Unsupported kUnsupported[] = {
+    {"add_special_tokens", "false"},
+    {"allowed_token_ids", "null"},
+    {"bad_words", "[]"},
+    {"chat_template", "null"},
+    {"continue_final_message", "false"},
+    {"documents", "[]"},
+    {"echo", "false"},
+    {"guided_choice", "null"},
+    {"guided_grammar", "null"},
+    {"guided_json", "null"},
+    {"guided_regex", "null"},
+    {"length_penalty", "1"},
+    {"logits_processors", "[]"},
+    {"logprob_token_ids", "[]"},
+    {"logprobs", "false"},
+    {"prompt_logprobs", "null"},
+    {"repetition_detection", "null"},
+    {"return_tokens_as_token_ids", "false"},
+    {"structured_outputs", "null"},
+    {"thinking_token_budget", "-1"},
+    {"top_logprobs", "0"},
+    {"truncate_prompt_tokens", "null"},
+    {"use_beam_search", "false"},
+};
+
 Result<void> refuse_unsupported(const JsonFields& fields) {
-  const auto refused = [](std::string_view name, std::string_view why) {
-    return Error{fmt::format("{} is not available: {}.", name, why), ErrorCode::kInvalidInput,
-                 std::string(name)};
-  };
-  const auto is_true = [&fields](std::string_view name) {
+  for (const auto& [name, neutral] : kUnsupported) {
     const Json* value = fields.find(name);
-    return value != nullptr && *value == true;
-  };
-  for (const std::string_view name :
-       {"logprobs", "use_beam_search", "echo", "continue_final_message"}) {
-    if (is_true(name)) return refused(name, "this server does not support it yet");
+    if (value == nullptr || *value == Json::parse(neutral)) continue;
+    return missing_feature(fmt::format("{} is not available on this server.", name));
   }
-  for (const std::string_view name : {"prompt_logprobs", "structured_outputs", "allowed_token_ids",
-                                      "bad_words", "logit_processors"}) {
-    if (fields.find(name) != nullptr) return refused(name, "this server does not support it yet");
+  const Json* format = fields.find("response_format");
+  if (format == nullptr) return {};
+  if (!format->is_object()) {
+    return form_error("response_format",
+                      "response_format: expected an object, found " + describe_type(*format) + ".");
   }
-  if (const Json* top = fields.find("top_logprobs"); top != nullptr && *top != 0) {
-    return refused("top_logprobs", "this server does not support it yet");
-  }
-  if (const Json* format = fields.find("response_format")) {
-    if (!format->is_object()) {
-      return form_error("response_format", "response_format: expected an object, found " +
-                                               describe_type(*format) + ".");
-    }
-    const auto type = format->find("type");
-    if (type == format->end() || *type != "text") {
-      return refused("response_format",
-                     "only the type 'text' is, this server has no constrained "
-                     "decoding");
-    }
+  const auto type = format->find("type");
+  if (type == format->end() || *type != "text") {
+    return missing_feature(
+        "response_format: only the type 'text' is available, this server has no constrained "
+        "decoding.");
   }
   return {};
 }
@@ -190,10 +208,9 @@ void read_tool_choice(JsonFields& fields, ChatRequest& request) {
   }
   if (*choice == "auto") return;
   if (choice->is_object() || *choice == "required") {
-    fields.wrong_value("tool_choice",
-                       "tool_choice: 'required' and named functions need "
-                       "constrained decoding, which this server does not have; use "
-                       "'auto' or 'none'.");
+    fields.fail(missing_feature(
+        "tool_choice: 'required' and named functions need constrained decoding, which this server "
+        "does not have; use 'auto' or 'none'."));
     return;
   }
   fields.wrong_value("tool_choice", fmt::format("tool_choice must be 'none', 'auto', 'required' or "
@@ -235,6 +252,18 @@ void read_template(JsonFields& fields, ChatRequest& request) {
   }
 }
 
+// It goes into the reply's headers.
+void read_request_id(JsonFields& fields, ChatRequest& request) {
+  request.request_id = fields.string("request_id").value_or("");
+  const bool printable = std::all_of(request.request_id.begin(), request.request_id.end(),
+                                     [](char c) { return c > ' ' && c <= '~'; });
+  if (!printable || request.request_id.size() > kMaxRequestIdBytes) {
+    fields.wrong_value("request_id",
+                       fmt::format("request_id must be at most {} ASCII characters without spaces.",
+                                   kMaxRequestIdBytes));
+  }
+}
+
 void read_choices(JsonFields& fields, ChatRequest& request) {
   request.n = static_cast<int32_t>(fields.integer("n", 1, kMostChoices).value_or(1));
   if (request.n > 1 && request.engine.sampling.temperature == 0) {
@@ -265,6 +294,7 @@ Result<ChatRequest> parse_chat_request(const Json& body, const SamplingDefaults&
   read_tools(fields, request);
   read_template(fields, request);
   read_choices(fields, request);
+  read_request_id(fields, request);
   request.include_reasoning = fields.boolean("include_reasoning", true);
   request.return_token_ids = fields.boolean("return_token_ids", false);
   request.skip_special_tokens = fields.boolean("skip_special_tokens", true);

@@ -14,9 +14,12 @@
 
 namespace gallop::server {
 
+constexpr size_t kMaxRequestIdBytes = 128;
+
 // A chat completion request, checked. Messages are in the templates' form (chat_messages.h).
 struct ChatRequest {
-  std::string model;  // empty: the default one
+  std::string model;       // empty: the default one
+  std::string request_id;  // the client's name for it; empty: none
   Json messages = Json::array();
   Json tools = nullptr;  // null or a non-empty list
   Json template_kwargs = Json::object();

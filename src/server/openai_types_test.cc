@@ -1,5 +1,7 @@
 #include "server/openai_types.h"
 
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "server/api_error.h"
@@ -123,14 +125,10 @@ TEST(OpenAiTypes, BadFieldsAreNamed) {
       {R"("tools":[{"type":"function"}])", "tools"},
       {R"("tools":{})", "body.tools"},
       {R"("tool_choice":"auto")", "tool_choice"},
-      {tools + R"("tool_choice":"required")", "tool_choice"},
-      {tools + R"("tool_choice":{"type":"function","function":{"name":"f"}})", "tool_choice"},
       {tools + R"("tool_choice":"maybe")", "tool_choice"},
-      {R"("response_format":{"type":"json_object"})", "response_format"},
       {R"("response_format":"json")", "body.response_format"},
-      {R"("logprobs":true)", "logprobs"},
-      {R"("top_logprobs":2)", "top_logprobs"},
-      {R"("structured_outputs":{"regex":"a"})", "structured_outputs"},
+      {R"("request_id":1)", "body.request_id"},
+      {R"("request_id":"a\r\nb")", "request_id"},
       {R"("reasoning_effort":"huge")", "reasoning_effort"},
       {R"("chat_template_kwargs":1)", "body.chat_template_kwargs"},
       {R"("model":1)", "body.model"},
@@ -149,6 +147,59 @@ TEST(OpenAiTypes, BadFieldsAreNamed) {
   }
   EXPECT_FALSE(parse_chat_request(Json::array(), {}, kVocab).ok());
   EXPECT_EQ(parse_chat_request(Json::object(), {}, kVocab).error().param, "body.messages");
+}
+
+// {a value that asks for something, the values that do not}
+TEST(OpenAiTypes, MissingFeaturesAreNamed) {
+  const std::map<std::string, std::pair<std::string, std::vector<std::string>>> cases = {
+      {"add_special_tokens", {"true", {"false"}}},
+      {"allowed_token_ids", {"[1]", {}}},
+      {"bad_words", {R"(["a"])", {"[]"}}},
+      {"chat_template", {R"("{{ 1 }}")", {}}},
+      {"continue_final_message", {"true", {"false"}}},
+      {"documents", {R"([{"text":"a"}])", {"[]"}}},
+      {"echo", {"true", {"false"}}},
+      {"guided_choice", {R"(["a"])", {}}},
+      {"guided_grammar", {R"("root ::= a")", {}}},
+      {"guided_json", {"{}", {}}},
+      {"guided_regex", {R"("a")", {}}},
+      {"length_penalty", {"0.5", {"1", "1.0"}}},
+      {"logits_processors", {R"(["a"])", {"[]"}}},
+      {"logprob_token_ids", {"[1]", {"[]"}}},
+      {"logprobs", {"true", {"false"}}},
+      {"prompt_logprobs", {"0", {}}},
+      {"repetition_detection", {R"({"max_pattern_size":3})", {}}},
+      {"response_format", {R"({"type":"json_object"})", {R"({"type":"text"})"}}},
+      {"return_tokens_as_token_ids", {"true", {"false"}}},
+      {"structured_outputs", {R"({"regex":"a"})", {}}},
+      {"thinking_token_budget", {"10", {"-1"}}},
+      {"top_logprobs", {"2", {"0"}}},
+      {"truncate_prompt_tokens", {"5", {}}},
+      {"use_beam_search", {"true", {"false"}}},
+  };
+  for (const auto& [name, values] : cases) {
+    SCOPED_TRACE(name);
+    const Result<ChatRequest> refused = parse('"' + name + "\":" + values.first);
+    ASSERT_FALSE(refused.ok());
+    const ApiError error = to_api_error(refused.error());
+    EXPECT_EQ(error.status, 501);
+    EXPECT_EQ(error.type, "NotImplementedError");
+    EXPECT_TRUE(error.param.empty());
+    EXPECT_NE(error.message.find(name), std::string::npos) << error.message;
+    EXPECT_TRUE(parse('"' + name + "\":null").ok());
+    for (const std::string& value : values.second) {
+      EXPECT_TRUE(parse('"' + name + "\":" + value).ok()) << value;
+    }
+  }
+}
+
+TEST(OpenAiTypes, ForcedToolCallsAreAMissingFeature) {
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}],)";
+  for (const char* choice : {R"("required")", R"({"type":"function","function":{"name":"f"}})"}) {
+    const Result<ChatRequest> refused = parse(tools + "\"tool_choice\":" + choice);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(to_api_error(refused.error()).status, 501);
+  }
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ Router make_router(std::vector<std::string> keys) {
 HttpResponse ask(const Router& router, std::string method, std::string path,
                  HttpHeaders headers = {}) {
   const auto exchange = std::make_shared<RecordingExchange>();
-  router.handle({std::move(method), std::move(path), "", std::move(headers), ""}, exchange);
+  router.handle({std::move(method), std::move(path), "", std::move(headers), "", nullptr},
+                exchange);
   return exchange->answer;
 }
 

@@ -17,7 +17,7 @@ class TaskThread {
   TaskThread(const TaskThread&) = delete;
   TaskThread& operator=(const TaskThread&) = delete;
 
-  // The queue is as long as its callers' own bound (one task per open connection).
+  // The queue's bound is its callers' own: one task per request whose body the server still holds.
   void run(std::function<void()> task);
 
  private:

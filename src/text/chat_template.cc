@@ -93,6 +93,12 @@ struct ChatTemplate::State {
     }
     return nullptr;
   }
+
+  const Entry& choose(bool has_tools) const {
+    const Entry* entry = has_tools ? find("tool_use") : nullptr;
+    if (entry == nullptr) entry = find("default");
+    return entry != nullptr ? *entry : entries.front();
+  }
 };
 
 ChatTemplate::ChatTemplate(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -141,9 +147,6 @@ Result<std::string> ChatTemplate::render(const ChatInput& input) const {
                  "chat_template_kwargs"};
   }
   const bool has_tools = !input.tools.is_null();
-  const State::Entry* entry = has_tools ? state_->find("tool_use") : nullptr;
-  if (entry == nullptr) entry = state_->find("default");
-  if (entry == nullptr) entry = &state_->entries.front();
   jinja::Template::Variables variables;
   for (const auto& [name, value] : state_->tokens) variables.emplace_back(name, &value);
   variables.emplace_back("messages", &input.messages);
@@ -153,12 +156,11 @@ Result<std::string> ChatTemplate::render(const ChatInput& input) const {
   if (input.kwargs.is_object()) {
     for (const auto& [name, value] : input.kwargs.items()) variables.emplace_back(name, &value);
   }
-  return entry->program.render(variables);
+  return state_->choose(has_tools).program.render(variables);
 }
 
-const std::string& ChatTemplate::source() const {
-  const State::Entry* const entry = state_->find("default");
-  return entry != nullptr ? entry->source : state_->entries.front().source;
+const std::string& ChatTemplate::source(bool has_tools) const {
+  return state_->choose(has_tools).source;
 }
 
 }  // namespace gallop::text

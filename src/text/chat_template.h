@@ -35,8 +35,9 @@ class ChatTemplate {
   // limit, is an error with its message. Safe from several threads at once.
   Result<std::string> render(const ChatInput& input) const;
 
-  // The template's source: which tool-call syntax and roles it knows is read from it.
-  const std::string& source() const;
+  // The source of the template that render() takes with or without tools: which roles it knows is
+  // read from it.
+  const std::string& source(bool has_tools) const;
 
  private:
   struct State;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -13,8 +14,9 @@ namespace gallop::text {
 // as that is certain, an unfinished character at the end turns into U+FFFD in finish().
 class Detokenizer {
  public:
-  // Special tokens give no text when `skip_special` is set. The tokenizer must outlive this.
-  Detokenizer(const Tokenizer& tokenizer, bool skip_special);
+  // Special tokens give no text when `skip_special` is set, but for those of `kept`. The tokenizer
+  // must outlive this.
+  Detokenizer(const Tokenizer& tokenizer, bool skip_special, std::vector<int32_t> kept = {});
 
   // Adds a token; returns the complete characters that are now certain (may be empty).
   std::string append(int32_t token);
@@ -25,6 +27,7 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  std::vector<int32_t> kept_;
   std::string pending_;  // bytes of an unfinished character, at most 3
 };
 

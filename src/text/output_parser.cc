@@ -55,6 +55,16 @@ OutputParser::OutputParser(OutputParserOptions options)
       state_(options_.starts_in_reasoning ? State::kReasoning : State::kContent),
       think_may_open_(!options_.starts_in_reasoning) {}
 
+std::vector<std::string_view> OutputParser::token_markers() const {
+  std::vector<std::string_view> texts;
+  for (const Marker marker :
+       {Marker::kThink, Marker::kEndThink, Marker::kToolCall, Marker::kEndToolCall}) {
+    const bool of_tools = marker == Marker::kToolCall || marker == Marker::kEndToolCall;
+    if (!of_tools || options_.parse_tools) texts.push_back(marker_text(marker));
+  }
+  return texts;
+}
+
 std::vector<OutputPiece> OutputParser::append(std::string_view text) {
   held_ += text;
   while (step()) {

@@ -38,6 +38,10 @@ class OutputParser {
  public:
   explicit OutputParser(OutputParserOptions options);
 
+  // The markers that are tokens of their own in some vocabularies and mean something under the
+  // options: their text must come in even where the tokenizer calls them special.
+  std::vector<std::string_view> token_markers() const;
+
   std::vector<OutputPiece> append(std::string_view text);
   // The end of the answer: what was held back; an unfinished call is closed.
   std::vector<OutputPiece> finish();

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -48,12 +49,19 @@ class Comparer {
 bool Comparer::equal(const Value& left, const Value& right) {
   runtime_.tick();
   if (left.is_number() && right.is_number()) return compare_numbers(left, right) == 0;
+  for (const auto& [big, other] : {std::pair(&left, &right), std::pair(&right, &left)}) {
+    if (big->is(Kind::kBigInt) && other->is(Kind::kFloat)) {
+      runtime_.fail(fmt::format("integer {} is beyond 64-bit integers", big->digits()));
+    }
+  }
   if (left.kind() != right.kind()) return false;
   const DepthGuard guard(runtime_, depth_, runtime_.limits().value_depth + 1);
   switch (left.kind()) {
     case Kind::kUndefined:
     case Kind::kNone:
       return true;
+    case Kind::kBigInt:
+      return left.digits() == right.digits();
     case Kind::kString:
       runtime_.tick(left.text().size() / 64);
       return left.text() == right.text();

@@ -9,7 +9,10 @@
 namespace gallop::text::jinja {
 namespace {
 
-Json data() { return *parse_json(R"({"s": "Hello", "l": [3, 1, 2], "d": {"b": 1, "a": null}})"); }
+Json data() {
+  return *parse_json(R"({"s": "Hello", "l": [3, 1, 2], "d": {"b": 1, "a": null},
+                          "big": 18446744073709551615})");
+}
 
 Result<std::string> render(const std::string& source, const Limits& limits = {}) {
   const Result<Template> parsed = Template::parse(source);
@@ -96,6 +99,19 @@ TEST(Jinja, RefusesToChangeData) {
   EXPECT_EQ(error_of("{{ l.append(1) }}"),
             "chat template, line 1: access to attribute 'append' of 'list' object is unsafe");
   EXPECT_NE(error_of("{% set d.x = 1 %}").find("no namespace"), std::string::npos);
+}
+
+// Tool schemas bound unsigned numbers so: they must reach the prompt as they are.
+TEST(Jinja, PassesLargeIntegersOn) {
+  EXPECT_EQ(text_of("{{ big }} {{ [big] }} {{ {'maximum': big}|tojson }} {{ {big: 1}|tojson }}"),
+            "18446744073709551615 [18446744073709551615] {\"maximum\": 18446744073709551615} "
+            "{\"18446744073709551615\": 1}");
+  EXPECT_EQ(text_of("{{ big is integer }} {{ big is number }} {{ big is string }} {{ big == big }} "
+                    "{{ big == 1 }} {{ big|int }} {{ big|float }} {{ big in [1, big] }}"),
+            "True True False True False 18446744073709551615 1.8446744073709552e+19 True");
+  EXPECT_NE(error_of("{{ big + 1 }}").find("unsupported operand"), std::string::npos);
+  EXPECT_NE(error_of("{{ big == 1.5 }}").find("beyond 64-bit"), std::string::npos);
+  EXPECT_NE(error_of("{{ big < 1 }}").find("not supported between"), std::string::npos);
 }
 
 TEST(Jinja, RefusesIntegersBeyond64Bits) {

@@ -47,6 +47,9 @@ void JsonWriter::write(const Value& value) {
     case Kind::kInt:
       out_ += std::to_string(value.as_int());
       break;
+    case Kind::kBigInt:
+      out_ += value.digits();
+      break;
     case Kind::kFloat:
       write_number(value.as_float());
       break;
@@ -133,7 +136,7 @@ void JsonWriter::write_list(const std::vector<Value>& items) {
 void JsonWriter::write_key(const Value& key) {
   if (key.is_string()) {
     write_string(key.text());
-  } else if (key.is_number() || key.is(Kind::kNone)) {
+  } else if (key.is_number() || key.is(Kind::kBigInt) || key.is(Kind::kNone)) {
     out_.push_back('"');
     write(key);
     out_.push_back('"');

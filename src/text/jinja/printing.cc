@@ -189,6 +189,9 @@ void append_text(Runtime& runtime, std::string& out, const Value& value) {
     case Kind::kInt:
       out += std::to_string(value.as_int());
       return;
+    case Kind::kBigInt:
+      out += value.digits();
+      return;
     case Kind::kFloat:
       out += float_repr(value.as_float());
       return;

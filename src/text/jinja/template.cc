@@ -29,7 +29,7 @@ Value from_json(Runtime& runtime, const Json& json, int32_t depth) {
     case Json::value_t::number_unsigned: {
       const auto value = json.get<uint64_t>();
       if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-        runtime.fail(fmt::format("integer {} is beyond 64 bits", value));
+        return Value::big_integer(value);
       }
       return Value::integer(static_cast<int64_t>(value));
     }

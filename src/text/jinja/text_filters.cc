@@ -271,6 +271,7 @@ std::optional<double> to_float(const Runtime& runtime, const Value& value) {
                                            : "an undefined value is used");
   }
   if (value.is_number()) return value.as_float();
+  if (value.is(Kind::kBigInt)) return parse_float(value.digits());
   if (value.is_string()) return parse_float(value.text());
   return std::nullopt;
 }
@@ -278,6 +279,7 @@ std::optional<double> to_float(const Runtime& runtime, const Value& value) {
 Value filter_int(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "int", arguments, {"default", "base"});
   const Value fallback = bound[0].value_or(Value::integer(0));
+  if (input.is(Kind::kBigInt)) return input;
   if (input.is_integral()) return Value::integer(input.as_int());
   if (input.is_string()) {
     const int64_t base = int_or(runtime, "base", bound[1], 10);

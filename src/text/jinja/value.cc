@@ -22,6 +22,15 @@ Value Value::constant_string(std::string text) {
   return Value(Kind::kString, std::move(object));
 }
 
+Value Value::big_integer(uint64_t value) {
+  return Value(Kind::kBigInt, constant_string(std::to_string(value)).object_);
+}
+
+const std::string& Value::digits() const {
+  CHECK(kind_ == Kind::kBigInt);
+  return as<StringObject>().text;
+}
+
 const std::string& Value::text() const {
   CHECK(kind_ == Kind::kString);
   return as<StringObject>().text;
@@ -105,6 +114,7 @@ const char* type_name(const Value& value) {
     case Kind::kBool:
       return "bool";
     case Kind::kInt:
+    case Kind::kBigInt:
       return "int";
     case Kind::kFloat:
       return "float";
@@ -155,6 +165,9 @@ bool hash_key(const Value& value, std::string& out) {
     case Kind::kInt:
       out += fmt::format("n{}", value.as_int());
       return true;
+    case Kind::kBigInt:
+      out += 'n' + value.digits();
+      return true;
     case Kind::kFloat: {
       const double number = value.as_float();
       // Whole numbers of int64's range hash as that integer.
@@ -191,6 +204,8 @@ bool same_object(const Value& left, const Value& right) {
     case Kind::kBool:
     case Kind::kInt:
       return left.as_int() == right.as_int();
+    case Kind::kBigInt:
+      return left.digits() == right.digits();
     case Kind::kFloat:
       return false;
     case Kind::kString:

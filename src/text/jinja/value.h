@@ -24,6 +24,7 @@ enum class Kind : uint8_t {
   kNone,
   kBool,
   kInt,
+  kBigInt,  // an integer of the data beyond int64: can be passed on and printed, not computed with
   kFloat,
   kString,
   kList,
@@ -79,6 +80,7 @@ class Value {
     return result;
   }
   static Value constant_string(std::string text);  // not metered: for templates
+  static Value big_integer(uint64_t value);
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
@@ -97,6 +99,7 @@ class Value {
     return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_);
   }
   const std::string& text() const;          // kString
+  const std::string& digits() const;        // kBigInt
   bool is_safe() const;                     // kString made by the filter `safe`
   const std::vector<Value>& items() const;  // kList, kTuple, kView
   template <typename T>

@@ -23,9 +23,11 @@ bool is_none(const Value& value) { return value.is(Kind::kNone); }
 bool is_boolean(const Value& value) { return value.is(Kind::kBool); }
 bool is_true(const Value& value) { return value.is(Kind::kBool) && value.as_int() != 0; }
 bool is_false(const Value& value) { return value.is(Kind::kBool) && value.as_int() == 0; }
-bool is_integer(const Value& value) { return value.is(Kind::kInt); }
+bool is_integer(const Value& value) { return value.is(Kind::kInt) || value.is(Kind::kBigInt); }
 bool is_float(const Value& value) { return value.is(Kind::kFloat); }
-bool is_number(const Value& value) { return value.is_number(); }  // Python's bool is one
+bool is_number(const Value& value) {  // Python's bool is one
+  return value.is_number() || value.is(Kind::kBigInt);
+}
 bool is_string(const Value& value) { return value.is_string(); }
 bool is_mapping(const Value& value) { return value.is(Kind::kDict); }
 bool is_callable(const Value& value) { return value.is_callable(); }
