@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -199,6 +200,23 @@ TEST(Engine, CancelEndsARequestAndFreesItsPlace) {
   engine->cancel(*first);  // over already: ignored
   const std::vector<Answer> answers = run_all(*engine, {request_of(json["items"][0], 96, 0)});
   EXPECT_EQ(answers[0].tokens, json["items"][0]["greedy_ids"].get<std::vector<int32_t>>());
+}
+
+TEST(Engine, ASinkMayCancelItsRequest) {
+  const Json json = reference("greedy.json");
+  const auto engine = start_foal(foal_limits(1, 64, 1), 1, false);
+  Request endless = request_of(json["items"][0], 900, 0);
+  endless.ignore_eos = true;
+  std::promise<FinishReason> ended;
+  const auto id = engine->submit(endless, [&](const TokenEvent& event) {
+    if (event.finish) {
+      ended.set_value(*event.finish);
+    } else {
+      engine->cancel(event.request);
+    }
+  });
+  ASSERT_TRUE(id.ok());
+  EXPECT_EQ(ended.get_future().get(), FinishReason::kCancelled);
 }
 
 TEST(Engine, RefusesWhatCanNeverRun) {

@@ -9,7 +9,7 @@
 namespace gallop::engine {
 
 // Called on the engine thread, once per step and request; it must hand over and return at once
-// (post to another thread's queue), never block and never call back into the generator.
+// (post to another thread's queue) and never block. Of the generator it may call cancel() alone.
 using EventSink = std::function<void(TokenEvent)>;
 
 class Generator {
