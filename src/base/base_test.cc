@@ -44,6 +44,11 @@ TEST(Json, LimitsAndErrors) {
   ASSERT_FALSE(many.ok());
   EXPECT_EQ(many.error().message, "an object has more than 4096 keys");
   EXPECT_FALSE(parse_json("[1,2,3]", {.max_elements = 3}).ok());
+  EXPECT_EQ(parse_json("[18446744073709551615,-9223372036854775808]")->dump(),
+            "[18446744073709551615,-9223372036854775808]");
+  EXPECT_EQ(parse_json("18446744073709551616").error().message,
+            "the integer 18446744073709551616 needs more than 64 bits");
+  EXPECT_EQ(*parse_json("1e30"), 1e30);
 }
 
 // Objects below the limit of keys, but so many that their lookups would take minutes.

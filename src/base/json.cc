@@ -26,6 +26,10 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
     return count() && dom_.number_unsigned(value);
   }
   bool number_float(number_float_t value, const string_t& text) override {
+    // Without a point or an exponent it is an integer that the parser had to round.
+    if (text.find_first_of(".eE") == string_t::npos) {
+      return refuse(fmt::format("the integer {} needs more than 64 bits", text.substr(0, 40)));
+    }
     return count() && dom_.number_float(value, text);
   }
   bool string(string_t& value) override { return count() && dom_.string(value); }

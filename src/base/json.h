@@ -28,7 +28,8 @@ struct JsonLimits {
 };
 
 // Parses one JSON text; the whole of `text` must be used. Duplicate keys: the last one wins, as in
-// Python. Errors name the byte offset or the limit that was exceeded.
+// Python. An integer beyond 64 bits is an error: it could only be rounded. Errors name the byte
+// offset or the limit that was exceeded.
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 // Reads and parses a file of at most `max_bytes`; errors begin with the path.

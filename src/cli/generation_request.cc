@@ -219,8 +219,10 @@ Result<void> check_request_options(const Json& json) {
   if (json.contains("tokens")) {
     ASSIGN_OR_RETURN(parsed.request.prompt, id_list("tokens", json["tokens"]));
   }
-  return engine::check_request(parsed.request,
-                               {.vocab = kMaxTokenIds, .max_model_len = kAny, .max_drafts = kAny});
+  return engine::check_request(parsed.request, {.vocab = kMaxTokenIds,
+                                                .vocab_limit = kMaxTokenIds,
+                                                .max_model_len = kAny,
+                                                .max_drafts = kAny});
 }
 
 Result<GenerationRequest> parse_generation_request(const Json& json,

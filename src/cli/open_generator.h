@@ -15,12 +15,16 @@ struct GeneratorOptions {
   std::filesystem::path model;
   std::filesystem::path drafter;  // empty: no drafter
   int32_t threads = 0;            // 0: the usable cores
-  int32_t max_model_len = 0;      // 0: the model's max_position_embeddings
+  int32_t max_model_len = 0;      // 0: max_position_embeddings, or less where memory is short
   int32_t max_num_seqs = 8;
   int32_t max_num_batched_tokens = 512;  // most prompt tokens of a step
   int32_t vocab_limit =
       0;  // Tokenizer::vocab_limit(); 0: without a tokenizer, all of the model's rows
 };
+
+// The longest context, in tokens, whose pages half of the available memory holds.
+int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,
+                        int64_t available_bytes);
 
 // Cache pages: what all sequences could need, in at most half of the available memory. An error
 // when not even one sequence could use the whole context.

@@ -21,6 +21,7 @@ TEST(PlanPages, AContextThatDoesNotFitIsRefusedWithOneThatDoes) {
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find("use --max-model-len 84"), std::string::npos)
       << refused.error().message;
+  EXPECT_EQ(fitting_context(limits, 1000, 13'999), 84);
   limits.max_model_len = 84;
   EXPECT_EQ(*plan_pages(limits, 1000, 13'999), 6);
   limits.max_model_len = 85;

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "checkpoint/safetensors.h"
+#include "cli/flag_values.h"
 #include "cli/report.h"
 #include "engine/scorer.h"
 #include "model/weight_loader.h"
@@ -119,12 +120,13 @@ Result<void> run_score(const ScoreOptions& options) {
   }
   const int32_t threads = options.threads > 0 ? options.threads : usable_cores();
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(threads);
-  ASSIGN_OR_RETURN(const std::unique_ptr<engine::Scorer> scorer,
-                   engine::Scorer::create(target, drafter.get(),
-                                          {.max_tokens = static_cast<int32_t>(longest),
-                                           .chunk = options.chunk,
-                                           .layers = options.layers},
-                                          *backend));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<engine::Scorer> scorer,
+      engine::Scorer::create(target, drafter.get(),
+                             {.max_tokens = static_cast<int32_t>(longest),
+                              .chunk = std::min(options.chunk, static_cast<int32_t>(longest)),
+                              .layers = options.layers},
+                             *backend));
   std::vector<engine::Scores> all;
   for (const auto& ids : lists) {
     ASSIGN_OR_RETURN(engine::Scores scores, scorer->score(ids));
@@ -143,8 +145,10 @@ void add_score_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--tokens-file", options->tokens_file, "JSON: a list of id lists")
       ->required();
   command->add_option("--out", options->out, "The safetensors file to write")->required();
-  command->add_option("--layers", options->layers, "Layers whose residual stream is written")
-      ->delimiter(',');
+  command->add_option_function<std::string>(
+      "--layers",
+      [options](const std::string& text) { options->layers = integer_list("--layers", text); },
+      "Layers whose residual stream is written: 0,3");
   command->add_option("--chunk", options->chunk, "Most tokens of a step; changes no bit")
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", options->threads, "Threads; changes no bit (all usable cores)")

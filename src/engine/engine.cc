@@ -61,6 +61,7 @@ Engine::~Engine() {
 
 Result<RequestId> Engine::submit(Request request, EventSink sink) {
   RETURN_IF_ERROR(check_request(request, {.vocab = static_cast<int32_t>(target_->config.vocab),
+                                          .vocab_limit = limits_.executor.vocab_limit,
                                           .max_model_len = max_model_len(),
                                           .max_drafts = max_drafts()}));
   auto sequence = std::make_unique<Sequence>();

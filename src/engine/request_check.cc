@@ -22,7 +22,7 @@ Result<void> check_ids(std::string_view field, const auto& ids, int32_t vocab, a
   return {};
 }
 
-Result<void> check_sampling(const SamplingParams& params, int32_t vocab) {
+Result<void> check_sampling(const SamplingParams& params, int32_t vocab_limit) {
   if (!(params.temperature >= 0 && params.temperature <= 2)) {
     return wrong("temperature", "in [0, 2]", params.temperature);
   }
@@ -45,7 +45,7 @@ Result<void> check_sampling(const SamplingParams& params, int32_t vocab) {
   for (const auto& [id, bias] : params.logit_bias) {
     if (!std::isfinite(bias)) return wrong("logit_bias", "finite numbers", bias);
   }
-  return check_ids("logit_bias", params.logit_bias, vocab,
+  return check_ids("logit_bias", params.logit_bias, vocab_limit,
                    [](const auto& entry) { return entry.first; });
 }
 
@@ -91,7 +91,7 @@ Result<void> check_request(const Request& request, const RequestLimits& limits) 
     return wrong("speculative tokens", fmt::format("in [0, {}]", limits.max_drafts),
                  request.drafts);
   }
-  return check_sampling(request.sampling, limits.vocab);
+  return check_sampling(request.sampling, limits.vocab_limit);
 }
 
 }  // namespace gallop::engine

@@ -14,7 +14,8 @@ inline constexpr size_t kMaxBiases = 1024;   // logit_bias
 inline constexpr size_t kMaxStopIds = 1024;  // stop_token_ids
 
 struct RequestLimits {
-  int32_t vocab = 0;  // ids a prompt may hold: [0, vocab)
+  int32_t vocab = 0;        // ids a prompt may hold: [0, vocab)
+  int32_t vocab_limit = 0;  // ids that can be chosen: [0, vocab_limit)
   int32_t max_model_len = 0;
   int32_t max_drafts = 0;
 };

@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxKeys = 16'384;
 constexpr size_t kMaxElements = 1'000'000;
+constexpr size_t kMaxKeyCompares = 500'000'000;  // over all objects; about two seconds
 
 class TokenizerSax : public nlohmann::json_sax<Json> {
  public:
@@ -54,8 +55,10 @@ class TokenizerSax : public nlohmann::json_sax<Json> {
       key_ = std::move(name);
       return true;
     }
-    if (++keys_.back() > kMaxKeys) {
-      return refuse(fmt::format("an object has more than {} keys", kMaxKeys));
+    key_compares_ += keys_.back();
+    if (++keys_.back() > kMaxKeys || key_compares_ > kMaxKeyCompares) {
+      return refuse(fmt::format("too many keys: at most {} in an object, {} comparisons in all",
+                                kMaxKeys, kMaxKeyCompares));
     }
     if (keys_.size() == 1) in_model_ = name == "model";
     key_ = name;
@@ -160,6 +163,7 @@ class TokenizerSax : public nlohmann::json_sax<Json> {
   std::string key_;                // the last key
   std::vector<std::string> pair_;  // of the merge that is being read
   std::vector<size_t> keys_;       // keys seen so far, per open object or array of the tree
+  size_t key_compares_ = 0;
   size_t elements_ = 0;
   std::string message_;
 };

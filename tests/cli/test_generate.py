@@ -173,6 +173,18 @@ def test_a_value_out_of_its_range_is_exit_2(generate, flag, value):
     assert flag[2:].replace("-", "_") in done.stderr.replace("-", "_")
 
 
+def test_any_chunk_is_taken(generate):
+    answers = [generate("--prompt", "a", "--temperature", 0, "--max-tokens", 3, "--chunk", chunk)
+               for chunk in (1, 1048576)]
+    assert answers[0].stdout == answers[1].stdout
+
+
+def test_bias_of_a_row_that_is_never_chosen(generate, foal):
+    vocab = json.loads((foal / "target" / "config.json").read_text())["vocab_size"]
+    bias = json.dumps({vocab - 1: 5})
+    assert "logit_bias" in generate("--prompt", "a", "--logit-bias", bias, code=1).stderr
+
+
 def test_drafts_without_a_drafter(generate):
     done = generate("--prompt", "a", "--spec-tokens", 4, code=2, drafter=False)
     assert "--drafter" in done.stderr
@@ -215,6 +227,13 @@ def test_score_names_shapes_and_bits(gallop, root, foal, tmp_path):
     for name, value in outputs[0].items():
         assert value.dtype == numpy.float32
         assert (value.view(numpy.uint32) == outputs[1][name].view(numpy.uint32)).all(), name
+
+
+@pytest.mark.parametrize("layers", ["", "0,,2", "x"])
+def test_score_reads_layers_strictly(gallop, foal, tmp_path, layers):
+    done = run(gallop, "score", "--model", foal / "target", "--tokens-file", tmp_path, "--out",
+               tmp_path / "out.safetensors", f"--layers={layers}", code=2)
+    assert "--layers" in done.stderr
 
 
 @pytest.mark.parametrize("content, word", [("{}", "list"), ("[[]]", "list 0"), ("[[-1]]", "ids"),
