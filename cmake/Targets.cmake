@@ -20,7 +20,7 @@ function(gallop_test name)
   list(TRANSFORM ARG_DEPENDS PREPEND gallop_)
   target_link_libraries(${name}_test PRIVATE gallop_${name} ${ARG_DEPENDS} GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE GALLOP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES TIMEOUT 600 LABELS unit
+  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES TIMEOUT 300 LABELS unit
                        DISCOVERY_TIMEOUT 60)
 endfunction()
 

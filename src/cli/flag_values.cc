@@ -25,9 +25,14 @@ std::optional<Number> whole_number(std::string_view text) {
 
 }  // namespace
 
-Json number_value(const std::string& flag, const std::string& text) {
+std::optional<double> parse_number(const std::string& text) {
   const std::optional<double> value = whole_number<double>(text);
-  if (!value || !std::isfinite(*value)) refuse(flag, "a number", text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+Json number_value(const std::string& flag, const std::string& text) {
+  const std::optional<double> value = parse_number(text);
+  if (!value) refuse(flag, "a number", text);
   return *value;
 }
 

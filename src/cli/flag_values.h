@@ -3,12 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 
 namespace gallop::cli {
+
+// A finite number, of the whole text; nothing for anything else.
+std::optional<double> parse_number(const std::string& text);
 
 // A finite number ("0.7", ".5", "1e-3") as JSON; throws CLI::ValidationError naming `flag`.
 Json number_value(const std::string& flag, const std::string& text);

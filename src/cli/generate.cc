@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -31,8 +30,6 @@ namespace {
 constexpr size_t kMaxBatchBytes = size_t{1} << 30;
 // Requests of a batch that are in the engine at once; less than its queue takes.
 constexpr size_t kMaxPending = 512;
-// Failed lines that the closing message names.
-constexpr size_t kMaxNamedLines = 20;
 
 struct Session {
   std::optional<text::Tokenizer> tokenizer;
@@ -158,11 +155,7 @@ Result<void> run_batch(const GenerateOptions& options) {
     pending.pop_front();
   }
   RETURN_IF_ERROR(flush_output());
-  if (failed.empty()) return {};
-  const size_t named = std::min(failed.size(), kMaxNamedLines);
-  return Error{fmt::format("{}: {} of {} lines failed: {}{}", options.batch.string(), failed.size(),
-                           lines.size(), fmt::join(failed.begin(), failed.begin() + named, ", "),
-                           named < failed.size() ? ", ..." : "")};
+  return failed_lines(options.batch.string(), failed, lines.size());
 }
 
 // Drafts beyond the drafter's block are wrong usage, which only the drafter's config can tell.

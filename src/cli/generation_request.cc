@@ -102,7 +102,7 @@ Result<std::vector<std::pair<int32_t, float>>> logit_bias(const Json& json) {
     if (parsed.ec != std::errc() || parsed.ptr != end || !bias.is_number()) {
       return wrong("logit_bias", "an object of token id: number", Json{{name, bias}});
     }
-    biases.emplace_back(id, bias.get<float>());
+    biases.emplace_back(id, std::clamp(bias.get<float>(), -engine::kMaxBias, engine::kMaxBias));
   }
   return biases;
 }
@@ -214,15 +214,12 @@ Result<GenerationRequest> parse_options(const Json& json, const server::Sampling
 Result<void> check_request_options(const Json& json) {
   RETURN_IF_ERROR(check_keys(json));
   constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
-  ASSIGN_OR_RETURN(GenerationRequest parsed, parse_options(json, {}, kAny));
-  parsed.request.prompt = {0};
+  ASSIGN_OR_RETURN(const GenerationRequest parsed, parse_options(json, {}, kAny));
   if (json.contains("tokens")) {
-    ASSIGN_OR_RETURN(parsed.request.prompt, id_list("tokens", json["tokens"]));
+    ASSIGN_OR_RETURN(const std::vector<int32_t> ids, id_list("tokens", json["tokens"]));
   }
-  return engine::check_request(parsed.request, {.vocab = kMaxTokenIds,
-                                                .vocab_limit = kMaxTokenIds,
-                                                .max_model_len = kAny,
-                                                .max_drafts = kAny});
+  return engine::check_options(
+      parsed.request, {.vocab = kMaxTokenIds, .vocab_limit = kMaxTokenIds, .max_drafts = kAny});
 }
 
 Result<GenerationRequest> parse_generation_request(const Json& json,

@@ -13,6 +13,7 @@
 #include "cli/version.h"
 
 int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);  // a failed read of stdin is an error then, not its end
   CLI::App app("gallop: inference server for the Qwen3.5 hybrid models");
   app.set_version_flag("--version", gallop::cli::version_line());
   app.require_subcommand(0, 1);  // so that an unknown one is named; see below for none
@@ -26,7 +27,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    const int code = app.exit(error) == 0 ? 0 : 2;
+    return std::cout.flush() ? code : 1;
   }
   if (!action) {
     std::cerr << app.help();

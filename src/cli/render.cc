@@ -19,7 +19,7 @@ struct RenderOptions {
   std::string model;
   std::string messages;
   std::string tools;
-  std::string kwargs;
+  Json kwargs = Json::object();
   std::string batch;
 };
 
@@ -66,12 +66,7 @@ Result<text::ChatInput> load_input(const RenderOptions& options) {
   if (!options.tools.empty()) {
     ASSIGN_OR_RETURN(input.tools, load_json_file(options.tools));
   }
-  if (!options.kwargs.empty()) {
-    Result<Json> kwargs = parse_json(options.kwargs);
-    if (!kwargs.ok()) return Error{"--kwargs: " + kwargs.error().message};
-    if (!kwargs->is_object()) return Error{"--kwargs must be a JSON object"};
-    input.kwargs.update(*kwargs);
-  }
+  input.kwargs.update(options.kwargs);
   RETURN_IF_ERROR(check_shapes(input));
   return input;
 }
@@ -88,19 +83,18 @@ Result<void> render_batch(const text::ChatTemplate& chat_template, const std::st
   std::ifstream file(path);
   if (!file) return Error{path + ": cannot be read"};
   size_t count = 0;
-  size_t failed = 0;
+  std::vector<size_t> failed;
   std::string line;
   for (; std::cout && std::getline(file, line); ++count) {
     const Result<std::string> prompt = render_line(chat_template, line);
-    failed += prompt.ok() ? 0 : 1;
+    if (!prompt.ok()) failed.push_back(count + 1);
     const Json out =
         prompt.ok() ? Json{{"prompt", *prompt}} : Json{{"error", prompt.error().message}};
     std::cout << dump_json(out) << '\n';
   }
   RETURN_IF_ERROR(flush_output());
   if (file.bad()) return Error{path + ": could not be read to its end"};
-  if (failed > 0) return Error{fmt::format("{}: {} of {} lines failed", path, failed, count)};
-  return {};
+  return failed_lines(path, failed, count);
 }
 
 Result<void> render(const RenderOptions& options) {
@@ -110,6 +104,13 @@ Result<void> render(const RenderOptions& options) {
   ASSIGN_OR_RETURN(const std::string prompt, chat_template.render(input));
   std::cout << prompt;
   return flush_output();
+}
+
+Json kwargs_value(const std::string& text) {
+  Result<Json> kwargs = parse_json(text);
+  if (!kwargs.ok()) throw CLI::ValidationError("--kwargs", kwargs.error().message);
+  if (!kwargs->is_object()) throw CLI::ValidationError("--kwargs", "must be a JSON object");
+  return std::move(kwargs).value();
 }
 
 }  // namespace
@@ -124,9 +125,9 @@ void add_render_command(CLI::App& app, std::function<int()>& action) {
       "JSON file: a list of messages, or an object {messages, tools, chat_template_kwargs}");
   CLI::Option* const tools =
       command->add_option("--tools", options->tools, "JSON file: a list of tools");
-  CLI::Option* const kwargs =
-      command->add_option("--kwargs", options->kwargs,
-                          "JSON object: further variables, e.g. '{\"enable_thinking\": false}'");
+  CLI::Option* const kwargs = command->add_option_function<std::string>(
+      "--kwargs", [options](const std::string& text) { options->kwargs = kwargs_value(text); },
+      "JSON object: further variables, e.g. '{\"enable_thinking\": false}'");
   CLI::Option* const batch = command->add_option("--batch", options->batch,
                                                  "JSONL file: one {messages, tools, kwargs} per "
                                                  "line; prints one {prompt} or {error} per line");

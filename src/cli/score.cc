@@ -90,16 +90,20 @@ Result<void> write_scores(const ScoreOptions& options, const std::vector<engine:
 }
 
 Result<void> check_layers(const std::vector<int32_t>& layers, int64_t count) {
-  std::set<int32_t> seen;
   for (const int32_t layer : layers) {
     if (layer < 0 || layer >= count) {
       return Error{fmt::format("--layers: layers are in [0, {}), found {}", count, layer)};
     }
-    if (!seen.insert(layer).second) {
-      return Error{fmt::format("--layers: layer {} is named twice", layer)};
-    }
   }
   return {};
+}
+
+std::vector<int32_t> layers_value(const std::string& text) {
+  std::vector<int32_t> layers = integer_list("--layers", text);
+  if (std::set<int32_t>(layers.begin(), layers.end()).size() != layers.size()) {
+    throw CLI::ValidationError("--layers", "a layer is named twice");
+  }
+  return layers;
 }
 
 Result<void> run_score(const ScoreOptions& options) {
@@ -146,8 +150,7 @@ void add_score_command(CLI::App& app, std::function<int()>& action) {
       ->required();
   command->add_option("--out", options->out, "The safetensors file to write")->required();
   command->add_option_function<std::string>(
-      "--layers",
-      [options](const std::string& text) { options->layers = integer_list("--layers", text); },
+      "--layers", [options](const std::string& text) { options->layers = layers_value(text); },
       "Layers whose residual stream is written: 0,3");
   command->add_option("--chunk", options->chunk, "Most tokens of a step; changes no bit")
       ->check(CLI::Range(1, 1 << 20));

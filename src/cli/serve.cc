@@ -1,5 +1,6 @@
 #include "cli/serve.h"
 
+#include <arpa/inet.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -100,7 +101,9 @@ void raise_file_limit() {
 }
 
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  in_addr address{};
+  const bool ipv4 = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "::1" || (ipv4 && ntohl(address.s_addr) >> 24 == 127);
 }
 
 std::string url_of(const server::ApiServerOptions& options, uint16_t port) {
@@ -140,7 +143,8 @@ Result<void> serve(ServeOptions options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<server::ApiServer> server,
                    server::ApiServer::listen(options.server, model, *generator));
   server->handle_signals();
-  std::cout << "listening on " << url_of(options.server, server->port()) << '\n' << std::flush;
+  std::cout << "listening on " << url_of(options.server, server->port()) << '\n';
+  RETURN_IF_ERROR(flush_output());  // whoever started this waits for the line
   server->run();
   return {};
 }
@@ -176,8 +180,8 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
   // CLI::Range lets NaN through.
   const CLI::Validator seconds(
       [](const std::string& text) {
-        const double value = number_value("--shutdown-timeout", text).get<double>();
-        return value >= 0 && value <= 86400 ? "" : "must be in [0, 86400]";
+        const std::optional<double> value = parse_number(text);
+        return value && *value >= 0 && *value <= 86400 ? "" : "must be a number in [0, 86400]";
       },
       "SECONDS");
   server::ApiServerOptions& server = options.server;
@@ -185,10 +189,21 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--port", server.port, "Port to listen on; 0: any free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  command.add_option("--served-model-name", server.model_names,
-                     "Names that requests may use (default: MODEL); the first one is in replies");
-  command.add_option("--api-key", server.api_keys,
-                     "Keys of which requests below /v1 must carry one (default: VLLM_API_KEY)");
+  // Both take several values, so an empty one ("--api-key=$UNSET") would take the flags behind it.
+  const CLI::Validator word(
+      [](const std::string& text) {
+        return text.empty() || text.starts_with("--") ? "expected a value, found '" + text + "'"
+                                                      : std::string();
+      },
+      "TEXT");
+  command
+      .add_option("--served-model-name", server.model_names,
+                  "Names that requests may use (default: MODEL); the first one is in replies")
+      ->check(word);
+  command
+      .add_option("--api-key", server.api_keys,
+                  "Keys of which requests below /v1 must carry one (default: VLLM_API_KEY)")
+      ->check(word);
   command
       .add_option("--shutdown-timeout", options.shutdown_timeout_s,
                   "Seconds that running requests may take to finish after SIGTERM")

@@ -65,6 +65,10 @@ int run_tokenize(const TokenizeOptions& options, std::istream& in, std::ostream&
     }
     out << answer.value() << '\n';
   }
+  if (in.bad()) {
+    errors << "gallop: stdin could not be read to its end\n";
+    return 1;
+  }
   out.flush();
   if (!out) {
     errors << "gallop: the results could not be written to stdout\n";

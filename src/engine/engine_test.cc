@@ -61,6 +61,7 @@ struct Answer {
 class Collector {
  public:
   EventSink sink(size_t index) {
+    const std::lock_guard lock(mutex_);
     if (answers_.size() <= index) answers_.resize(index + 1);
     return [this, index](TokenEvent event) { take(index, std::move(event)); };
   }
@@ -98,8 +99,10 @@ class Collector {
 std::vector<Answer> run_all(Generator& generator, const std::vector<Request>& requests) {
   Collector collector;
   for (size_t i = 0; i < requests.size(); ++i) {
-    const auto id = generator.submit(requests[i], collector.sink(i));
+    const EventSink sink = collector.sink(i);
+    const auto id = generator.submit(requests[i], sink);
     EXPECT_TRUE(id.ok()) << id.error().message;
+    if (!id.ok()) sink({.finish = FinishReason::kError});
   }
   std::vector<Answer> answers;
   for (size_t i = 0; i < requests.size(); ++i) answers.push_back(collector.wait(i));
@@ -266,7 +269,7 @@ TEST(Engine, LongListsFitIntoAShortContext) {
                   .sampling = {}};
   for (int32_t id = 0; id < 1024; ++id) {
     request.stop_token_ids.push_back(2000 + id);
-    request.sampling.logit_bias.emplace_back(1000 + id, 1000.0f);
+    request.sampling.logit_bias.emplace_back(1000 + id, kMaxBias);
   }
   for (const Answer& answer : run_all(*engine, {request, request})) {
     EXPECT_EQ(answer.tokens.size(), 20u);

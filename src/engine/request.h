@@ -11,19 +11,25 @@ namespace gallop::engine {
 
 using RequestId = uint64_t;
 
+// A temperature below this counts as 0 (vLLM's rule).
+inline constexpr float kLeastTemperature = 1e-5f;
+
+// OpenAI's bounds of a logit_bias value; what clients send beyond them counts as the bound.
+inline constexpr float kMaxBias = 100;
+
 // Defaults change nothing: the argmax of the raw logits. generation_config.json's values are filled
 // in by the layers above. Order: logit_bias, penalties, temperature, min_p, top_k, top_p
 // (ARCHITECTURE.md).
 struct SamplingParams {
-  float temperature = 0;         // below 1e-5: argmax after bias and penalties; at most 2
-  int32_t top_k = 0;             // 0: off
-  float top_p = 1;               // (0, 1]; 1: off
-  float min_p = 0;               // [0, 1]; 0: off
+  float temperature = 0;  // below kLeastTemperature: argmax after bias and penalties; at most 2
+  int32_t top_k = 0;      // 0: off
+  float top_p = 1;        // (0, 1]; 1: off
+  float min_p = 0;        // [0, 1]; 0: off
   float presence_penalty = 0;    // over generated tokens
   float frequency_penalty = 0;   // over generated tokens
   float repetition_penalty = 1;  // over prompt and generated tokens; > 0; 1: off
   uint64_t seed = 0;             // noise is keyed by (seed, position, token id)
-  std::vector<std::pair<int32_t, float>> logit_bias;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // within +-kMaxBias
 };
 
 // Speculation off: plain decoding. Otherwise `drafts` tokens are drafted each step.

@@ -7,6 +7,8 @@
 namespace gallop::engine {
 namespace {
 
+constexpr auto kSame = [](int32_t id) { return id; };
+
 Error wrong(std::string_view field, std::string_view rule, auto value) {
   return Error{fmt::format("{} must be {}, it is {}", field, rule, value), ErrorCode::kInvalidInput,
                std::string(field)};
@@ -43,7 +45,7 @@ Result<void> check_sampling(const SamplingParams& params, int32_t vocab_limit) {
                  params.logit_bias.size());
   }
   for (const auto& [id, bias] : params.logit_bias) {
-    if (!std::isfinite(bias)) return wrong("logit_bias", "finite numbers", bias);
+    if (!(std::abs(bias) <= kMaxBias)) return wrong("logit_bias", "within +-100", bias);
   }
   return check_ids("logit_bias", params.logit_bias, vocab_limit,
                    [](const auto& entry) { return entry.first; });
@@ -59,7 +61,6 @@ Result<void> check_lengths(const Request& request, const RequestLimits& limits) 
                              limits.max_model_len, prompt),
                  ErrorCode::kTooLarge, "input_tokens"};
   }
-  if (request.max_tokens < 0) return wrong("max_tokens", "at least 1", request.max_tokens);
   if (prompt + request.max_tokens > limits.max_model_len) {
     return Error{
         fmt::format("This model's maximum context length is {} tokens. However, you "
@@ -68,30 +69,34 @@ Result<void> check_lengths(const Request& request, const RequestLimits& limits) 
                     limits.max_model_len, request.max_tokens, prompt, prompt + request.max_tokens),
         ErrorCode::kTooLarge, "input_tokens"};
   }
-  if (request.min_tokens < 0) return wrong("min_tokens", "at least 0", request.min_tokens);
-  if (request.max_tokens > 0 && request.min_tokens > request.max_tokens) {
-    return wrong("min_tokens", fmt::format("at most max_tokens ({})", request.max_tokens),
-                 request.min_tokens);
-  }
   return {};
 }
 
 }  // namespace
 
-Result<void> check_request(const Request& request, const RequestLimits& limits) {
-  RETURN_IF_ERROR(check_lengths(request, limits));
-  const auto same = [](int32_t id) { return id; };
-  RETURN_IF_ERROR(check_ids("prompt", request.prompt, limits.vocab, same));
+Result<void> check_options(const Request& request, const RequestLimits& limits) {
+  if (request.max_tokens < 0) return wrong("max_tokens", "at least 1", request.max_tokens);
+  if (request.min_tokens < 0) return wrong("min_tokens", "at least 0", request.min_tokens);
+  if (request.max_tokens > 0 && request.min_tokens > request.max_tokens) {
+    return wrong("min_tokens", fmt::format("at most max_tokens ({})", request.max_tokens),
+                 request.min_tokens);
+  }
   if (request.stop_token_ids.size() > kMaxStopIds) {
     return wrong("stop_token_ids", fmt::format("at most {} ids", kMaxStopIds),
                  request.stop_token_ids.size());
   }
-  RETURN_IF_ERROR(check_ids("stop_token_ids", request.stop_token_ids, limits.vocab, same));
+  RETURN_IF_ERROR(check_ids("stop_token_ids", request.stop_token_ids, limits.vocab, kSame));
   if (request.drafts < 0 || request.drafts > limits.max_drafts) {
     return wrong("speculative tokens", fmt::format("in [0, {}]", limits.max_drafts),
                  request.drafts);
   }
   return check_sampling(request.sampling, limits.vocab_limit);
+}
+
+Result<void> check_request(const Request& request, const RequestLimits& limits) {
+  RETURN_IF_ERROR(check_options(request, limits));
+  RETURN_IF_ERROR(check_lengths(request, limits));
+  return check_ids("prompt", request.prompt, limits.vocab, kSame);
 }
 
 }  // namespace gallop::engine

@@ -20,7 +20,10 @@ struct RequestLimits {
   int32_t max_drafts = 0;
 };
 
-// An error names the field in `param`, what it must be and what it is.
+// The options alone: what can be said without the prompt and without max_model_len.
+Result<void> check_options(const Request& request, const RequestLimits& limits);
+
+// All of a request. An error names the field in `param`, what it must be and what it is.
 Result<void> check_request(const Request& request, const RequestLimits& limits);
 
 }  // namespace gallop::engine

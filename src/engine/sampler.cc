@@ -5,6 +5,8 @@
 namespace gallop::engine {
 namespace {
 
+static_assert(kLeastTemperature == ops::kLeastTemperature);
+
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
 bool penalised(const SamplingParams& params) {

@@ -71,8 +71,9 @@ Json error_json(const ApiError& error) {
 
 HttpResponse error_response(const ApiError& error) {
   HttpResponse response = json_response(error_json(error), error.status);
-  // OpenAI's clients would repeat a request that failed with 500 or 503 at once.
-  if (error.status >= 500) response.headers.emplace_back("x-should-retry", "false");
+  // OpenAI's clients repeat every 5xx; only one that may pass is worth it.
+  if (error.status == 500 || error.status == 501)
+    response.headers.emplace_back("x-should-retry", "false");
   return response;
 }
 

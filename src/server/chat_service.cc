@@ -102,7 +102,7 @@ void ChatService::handle(HttpRequest request, std::shared_ptr<HttpExchange> exch
 // On the worker thread.
 Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
   const Result<Json> json = parse_json(body);
-  if (!json.ok()) return form_error("", "The body is no JSON: " + json.error().message + ".");
+  if (!json.ok()) return form_error("", "The body: " + json.error().message + ".");
   PreparedChat chat;
   ASSIGN_OR_RETURN(chat.request,
                    parse_chat_request(*json, model_.defaults, model_.tokenizer.vocab_limit()));

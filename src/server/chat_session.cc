@@ -153,6 +153,10 @@ void ChatSession::take_tokens(Choice& choice, const engine::TokenEvent& event,
   }
   if (!event.finish) return;
   choice.decoder.finish(pieces);
+  if (choice.decoder.stopped()) {
+    finish_choice(choice, "stop", choice.decoder.stop_string());
+    return;
+  }
   Json stop_reason = nullptr;
   const std::vector<int32_t>& stops = chat_.request.engine.stop_token_ids;
   if (stop_token && !event.tokens.empty() &&

@@ -179,6 +179,11 @@ void HttpConnection::on_read(const ErrorCode& error, size_t bytes) {
     return;
   }
   buffer_.commit(asio::buffer_copy(buffer_.prepare(bytes), asio::buffer(incoming_, bytes)));
+  // Reading on is how a client's leaving is seen; what it may send meanwhile is bounded.
+  if (answering_ && buffer_.size() >= options_.limits.pipelined_bytes) {
+    close();
+    return;
+  }
   resume();
 }
 

@@ -1,7 +1,7 @@
 // One connection of the HTTP server: reads requests one after the other, hands each to the handler,
 // sends its reply. Private to http_server.cc and http_connection.cc (it includes Beast, which is
-// slow to compile). Exactly one read is pending at any time unless read-ahead is full, so that a
-// client's leaving is noticed while its request runs. A half-closed connection counts as gone.
+// slow to compile). Exactly one read is pending while a request runs, so that its client's
+// leaving is noticed; a client that sends too much meanwhile, or half-closes, counts as gone.
 #pragma once
 
 #include <array>

@@ -18,7 +18,7 @@ struct HttpLimits {
   size_t head_bytes = 64 << 10;             // request line and headers: else 431
   size_t body_bytes = 16 << 20;             // else 413
   size_t all_bodies_bytes = 256 << 20;      // held of all connections together: else 503
-  size_t pipelined_bytes = 64 << 10;        // read ahead while a request is answered
+  size_t pipelined_bytes = 256 << 10;       // sent behind a request that is answered: cut off
   size_t unsent_bytes = 4 << 20;            // a reader that is further behind is cut off
   size_t connections = 1024;                // further ones get 503
   std::chrono::milliseconds idle{75'000};   // between requests

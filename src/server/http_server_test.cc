@@ -112,6 +112,25 @@ TEST_F(HttpServerTest, PipelinedRequestsInPieces) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// The one way to see a client leave is to read on behind its running request.
+class LeavingClient : public HttpServerTest, public ::testing::WithParamInterface<size_t> {};
+
+TEST_P(LeavingClient, IsSeenBehindWhatItSentAhead) {
+  std::promise<void> gone;
+  std::shared_ptr<HttpExchange> unanswered;
+  start({}, [&](HttpRequest, std::shared_ptr<HttpExchange> exchange) {
+    exchange->on_gone([&gone] { gone.set_value(); });
+    unanswered = std::move(exchange);
+  });
+  HttpClient client(server_->port());
+  client.send("GET /never HTTP/1.1\r\n\r\n");
+  client.send(std::string(GetParam(), 'x'));
+  client.close();
+  EXPECT_EQ(gone.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
+INSTANTIATE_TEST_SUITE_P(BytesAhead, LeavingClient, ::testing::Values(0, 100'000, 5'000'000));
+
 TEST_F(HttpServerTest, BytesMayArriveOneByOne) {
   start();
   HttpClient client(server_->port());

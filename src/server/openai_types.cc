@@ -18,7 +18,6 @@ namespace {
 constexpr int32_t kMostTokens = std::numeric_limits<int32_t>::max();
 constexpr int32_t kMostChoices = 128;   // OpenAI's own limit
 constexpr size_t kMostStopStrings = 4;  // likewise
-constexpr double kMostBias = 100;
 
 // A field that would change the answer if it were ignored, and the JSON value that asks for
 // nothing.
@@ -85,7 +84,8 @@ void read_sampling(JsonFields& fields, const SamplingDefaults& defaults,
   sampling.min_p = number("min_p", 0, 1, defaults.min_p);
   sampling.presence_penalty = number("presence_penalty", -2, 2, defaults.presence_penalty);
   sampling.frequency_penalty = number("frequency_penalty", -2, 2, defaults.frequency_penalty);
-  sampling.repetition_penalty = number("repetition_penalty", 0, 1e6, defaults.repetition_penalty);
+  sampling.repetition_penalty = number("repetition_penalty", 0, std::numeric_limits<float>::max(),
+                                       defaults.repetition_penalty);
   if (sampling.repetition_penalty <= 0) {
     fields.wrong_value("repetition_penalty", "repetition_penalty must be above 0.");
   }
@@ -108,8 +108,8 @@ void read_logit_bias(JsonFields& fields, int32_t vocab_limit, engine::SamplingPa
       fields.wrong_type("logit_bias", "numbers as values", value);
       return;
     }
-    const double clamped = std::clamp(value.get<double>(), -kMostBias, kMostBias);
-    sampling.logit_bias.emplace_back(id, static_cast<float>(clamped));
+    sampling.logit_bias.emplace_back(
+        id, std::clamp(value.get<float>(), -engine::kMaxBias, engine::kMaxBias));
   }
 }
 
@@ -190,6 +190,14 @@ bool valid_tool(const Json& tool) {
   return name != function->end() && name->is_string() && *name != "";
 }
 
+bool names_a_tool(const Json& choice, const Json& tools) {
+  const auto wanted = choice.find("function");
+  if (wanted == choice.end() || !wanted->is_object() || !wanted->contains("name")) return false;
+  return std::any_of(tools.begin(), tools.end(), [&](const Json& tool) {
+    return valid_tool(tool) && tool["function"]["name"] == (*wanted)["name"];
+  });
+}
+
 void read_tool_choice(JsonFields& fields, ChatRequest& request) {
   const Json* choice = fields.find("tool_choice");
   request.parse_tools = request.tools.is_array();
@@ -207,6 +215,11 @@ void read_tool_choice(JsonFields& fields, ChatRequest& request) {
     return;
   }
   if (*choice == "auto") return;
+  if (choice->is_object() && !names_a_tool(*choice, request.tools)) {
+    fields.wrong_value("tool_choice", fmt::format("tool_choice names no function of tools: {}.",
+                                                  dump_json(*choice)));
+    return;
+  }
   if (choice->is_object() || *choice == "required") {
     fields.fail(missing_feature(
         "tool_choice: 'required' and named functions need constrained decoding, which this server "
@@ -266,7 +279,7 @@ void read_request_id(JsonFields& fields, ChatRequest& request) {
 
 void read_choices(JsonFields& fields, ChatRequest& request) {
   request.n = static_cast<int32_t>(fields.integer("n", 1, kMostChoices).value_or(1));
-  if (request.n > 1 && request.engine.sampling.temperature == 0) {
+  if (request.n > 1 && request.engine.sampling.temperature < engine::kLeastTemperature) {
     fields.wrong_value("n",
                        fmt::format("n must be 1 when using greedy sampling, got {}.", request.n));
   }

@@ -126,6 +126,8 @@ TEST(OpenAiTypes, BadFieldsAreNamed) {
       {R"("tools":{})", "body.tools"},
       {R"("tool_choice":"auto")", "tool_choice"},
       {tools + R"("tool_choice":"maybe")", "tool_choice"},
+      {tools + R"("tool_choice":{"type":"function","function":{"name":"g"}})", "tool_choice"},
+      {R"("n":2,"temperature":1e-9)", "n"},
       {R"("response_format":"json")", "body.response_format"},
       {R"("request_id":1)", "body.request_id"},
       {R"("request_id":"a\r\nb")", "request_id"},

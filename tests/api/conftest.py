@@ -1,7 +1,5 @@
 """The server under test, its client and what PyTorch answered."""
 
-import json
-
 import openai
 import pytest
 from serving import running_server
@@ -21,6 +19,6 @@ def client(server_url):
 
 
 @pytest.fixture(scope="session")
-def reference_items(foal):
+def reference_items(reference):
     """The prompts and greedy answers that PyTorch made."""
-    return json.loads((foal / "reference" / "greedy.json").read_text())["items"]
+    return reference["greedy"]["items"]

@@ -149,6 +149,14 @@ def test_stop_string(client):
         assert finish == ["stop"]
 
 
+def test_stop_string_in_what_was_held_back(client, decode):
+    """A token that is half a character gives U+FFFD when the answer ends, and that may stop it."""
+    half = next(id for id in range(4000) if decode([id]) == "\ufffd")
+    choice = ask(client, max_tokens=1, temperature=0, stop=["\ufffd"],
+                 logit_bias={str(half): 100}).choices[0]
+    assert choice.finish_reason == "stop" and choice.stop_reason == "\ufffd"
+
+
 def test_max_tokens(client):
     reply = ask(client, STORY, max_completion_tokens=5)
     assert reply.choices[0].finish_reason == "length"

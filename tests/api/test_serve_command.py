@@ -30,6 +30,8 @@ def test_wrong_usage(gallop, foal):
     assert run(gallop, target, "--port", "70000").returncode == 2
     assert run(gallop, target, "--speculative-config", "{").returncode == 2
     assert run(gallop, target, "--threads", "0").returncode == 2
+    assert run(gallop, target, "--api-key=", "--port", "0").returncode == 2
+    assert run(gallop, target, "--served-model-name=", "--port", "0").returncode == 2
     assert run(gallop, "--help").returncode == 0
 
 

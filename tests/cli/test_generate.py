@@ -179,6 +179,33 @@ def test_any_chunk_is_taken(generate):
     assert answers[0].stdout == answers[1].stdout
 
 
+def test_context_is_the_models(generate, foal):
+    context = json.loads((foal / "target" / "config.json").read_text())["max_position_embeddings"]
+    done = generate("--tokens", 1, "--max-tokens", 2**31 - 1, code=1)
+    assert f"maximum context length is {context} tokens" in done.stderr
+
+
+def test_bias_beyond_the_bound_counts_as_the_bound(generate):
+    options = ["--prompt", "a", "--temperature", 0, "--max-tokens", 2, "--json", "--logit-bias"]
+    answers = [json.loads(generate(*options, json.dumps(bias)).stdout)["tokens"]
+               for bias in ({"300": 150, "301": 120}, {"300": 100, "301": 100})]
+    assert answers[0] == answers[1]
+
+
+def test_input_that_cannot_be_read_is_exit_1(gallop, foal):
+    with open("/dev/null") as null:
+        command = ["sh", "-c", '"$0" tokenize --model "$1" <&-', gallop, foal / "target"]
+        done = subprocess.run(command, stdin=null, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "stdin" in done.stderr
+
+
+def test_render_kwargs_are_usage(gallop, foal):
+    for kwargs in ("[", "[]"):
+        done = run(gallop, "render", "--model", foal / "target", "--messages", "x",
+                   f"--kwargs={kwargs}", code=2)
+        assert "--kwargs" in done.stderr
+
+
 def test_bias_of_a_row_that_is_never_chosen(generate, foal):
     vocab = json.loads((foal / "target" / "config.json").read_text())["vocab_size"]
     bias = json.dumps({vocab - 1: 5})
@@ -229,7 +256,7 @@ def test_score_names_shapes_and_bits(gallop, root, foal, tmp_path):
         assert (value.view(numpy.uint32) == outputs[1][name].view(numpy.uint32)).all(), name
 
 
-@pytest.mark.parametrize("layers", ["", "0,,2", "x"])
+@pytest.mark.parametrize("layers", ["", "0,,2", "x", "1,1"])
 def test_score_reads_layers_strictly(gallop, foal, tmp_path, layers):
     done = run(gallop, "score", "--model", foal / "target", "--tokens-file", tmp_path, "--out",
                tmp_path / "out.safetensors", f"--layers={layers}", code=2)
