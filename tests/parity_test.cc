@@ -44,6 +44,10 @@ struct Case {
   fs::path directory;  // golden.json, golden.safetensors
   fs::path model;
   fs::path drafter;
+
+  friend void PrintTo(const Case& value, std::ostream* out) {
+    *out << value.directory.filename().string();
+  }
 };
 
 // Random models of the repository, and others of the same layout beside the checkout.

@@ -213,7 +213,9 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
                                                           {"info", LogLevel::kInfo},
                                                           {"warning", LogLevel::kWarning},
                                                           {"error", LogLevel::kError}};
-  command.add_option("--log-level", options.log_level, "Least important lines on stderr")
+  command
+      .add_option("--log-level", options.log_level,
+                  "Least important lines on stderr (default: info)")
       ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case));
 }
 
