@@ -1,5 +1,6 @@
-// The CPU ops against tensors that PyTorch and transformers made (tools/make_op_goldens.py): the
-// anchor of the reference that every other backend is compared with.
+// The CPU ops against tensors that PyTorch and transformers made
+// (tools/reference/make_op_goldens.py): the anchor of the reference that every other backend is
+// compared with.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

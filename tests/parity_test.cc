@@ -30,14 +30,24 @@ namespace fs = std::filesystem;
 // = 2.3e-5, with a factor of four for cancellation in the residual stream.
 constexpr double kRelative = 1e-4;
 
-double relative_error(const std::vector<float>& got, const float* expected, size_t count) {
+// ||got - expected|| / ||expected||, and where they differ most.
+struct Difference {
+  double relative = 0;
+  size_t worst = 0;
+};
+
+Difference compare(const std::vector<float>& got, const float* expected) {
   double difference = 0;
   double norm = 0;
-  for (size_t i = 0; i < count; ++i) {
+  Difference result;
+  for (size_t i = 0; i < got.size(); ++i) {
     difference += std::pow(static_cast<double>(got[i]) - expected[i], 2);
     norm += std::pow(static_cast<double>(expected[i]), 2);
+    const size_t w = result.worst;
+    if (!(std::abs(got[i] - expected[i]) <= std::abs(got[w] - expected[w]))) result.worst = i;
   }
-  return std::sqrt(difference / norm);
+  result.relative = std::sqrt(difference / norm);
+  return result;
 }
 
 struct Case {
@@ -54,13 +64,15 @@ struct Case {
 std::vector<Case> random_cases() {
   const fs::path root = GALLOP_SOURCE_DIR;
   std::vector<Case> found;
-  for (const fs::path& parent : {root / "tests/golden", root / "../shared/goldens/cases"}) {
-    if (!fs::exists(parent)) continue;
-    for (const auto& entry : fs::directory_iterator(parent)) {
-      if (entry.path().filename().string().starts_with("text-")) {
-        found.push_back({entry.path(), entry.path() / "model", entry.path() / "drafter"});
-      }
-    }
+  const auto add = [&found](const fs::path& path) {
+    found.push_back({path, path / "model", path / "drafter"});
+  };
+  add(root / "tests/golden/text-small");
+  add(root / "tests/golden/text-odd");
+  const fs::path others = root / "../shared/goldens/cases";
+  if (!fs::exists(others)) return found;
+  for (const auto& entry : fs::directory_iterator(others)) {
+    if (entry.path().filename().string().starts_with("text-")) add(entry.path());
   }
   return found;
 }
@@ -102,9 +114,14 @@ class Parity : public testing::TestWithParam<Case> {
     const TensorView expected = checkpoint::stored_view(*tensors_, name);
     ASSERT_FALSE(expected.empty()) << name;
     ASSERT_EQ(static_cast<int64_t>(got.size()), expected.shape().elements()) << name;
-    const double error = relative_error(got, expected.as<const float>(), got.size());
-    EXPECT_LT(error, kRelative) << name;
-    worst_ = std::max(worst_, error);
+    const auto* values = expected.as<const float>();
+    const Difference difference = compare(got, values);
+    const auto width = static_cast<size_t>(expected.extent(1));
+    EXPECT_LT(difference.relative, kRelative)
+        << name << ": worst at row " << difference.worst / width << ", column "
+        << difference.worst % width << ": " << got[difference.worst] << ", expected "
+        << values[difference.worst];
+    worst_ = std::max(worst_, difference.relative);
   }
 
   // The goldens' entry for the last layer is taken after model.norm.
@@ -153,7 +170,7 @@ TEST_P(Parity, LogitsAndHiddenStates) {
   std::printf("worst relative error %.2e (bound %.0e)\n", worst_, kRelative);
 }
 
-// Decode steps with the cache: teacher-forced through the rows behind the prompt.
+// The greedy continuation as one prompt: transformers made its rows step by step with a cache.
 TEST_P(Parity, GreedyContinuation) {
   const auto scorer = this->scorer(64);
   for (size_t i = 0; i < json_["cases"].size(); ++i) {

@@ -39,6 +39,11 @@ Result<std::pair<int, size_t>> open_regular(const std::filesystem::path& path) {
 
 }  // namespace
 
+bool file_exists(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error;
+}
+
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes) {
   ASSIGN_OR_RETURN(const auto opened, open_regular(path));
   const auto [descriptor, size] = opened;

@@ -11,6 +11,10 @@
 
 namespace gallop {
 
+// False only where nothing has this name: what cannot be looked at is for the read that follows to
+// report.
+bool file_exists(const std::filesystem::path& path);
+
 // The file's bytes; an error when it is missing, unreadable or larger than `max_bytes`.
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes);
 

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,13 @@ std::string json_syntax_error(size_t position, const std::exception& error) {
   const size_t bracket = what.find("] ");
   return fmt::format("not valid JSON at byte {}: {}", position,
                      bracket == std::string::npos ? what : what.substr(bracket + 2));
+}
+
+std::optional<int64_t> json_integer(const Json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  if (value.is_number_unsigned() && value.get<uint64_t>() > kMost) return std::nullopt;
+  return value.get<int64_t>();
 }
 
 std::string dump_json(const Json& value) {

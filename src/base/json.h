@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +40,10 @@ Result<Json> load_json_file(const std::filesystem::path& path, size_t max_bytes 
 
 // What the parse_error of a SAX handler has to say: the byte, and the reason without its prefix.
 std::string json_syntax_error(size_t position, const std::exception& error);
+
+// The value of an integer within 64 signed bits; nothing for what is another kind or beyond them,
+// where nlohmann's own conversions and comparisons wrap.
+std::optional<int64_t> json_integer(const Json& value);
 
 // Serialises compactly; bytes that are no UTF-8 become U+FFFD instead of an exception.
 std::string dump_json(const Json& value);

@@ -17,6 +17,7 @@ enum class ErrorCode {
   kInvalidInput,  // the caller's data is wrong: HTTP 400, exit 1
   kNotFound,      // a named thing does not exist: HTTP 404, exit 1
   kTooLarge,      // over a stated limit: HTTP 413 or 400, exit 1
+  kUnsupported,   // right, but this version lacks it: HTTP 501, exit 1
   kUnavailable,   // not now: HTTP 503, exit 1
   kInternal,      // our own fault: HTTP 500, exit 1
 };

@@ -1,10 +1,13 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/log.h"
 
 namespace gallop {
 namespace {
@@ -35,8 +38,13 @@ int usable_cores() {
 ThreadPool::ThreadPool(int threads) {
   CHECK_GE(threads, 1);
   workers_.reserve(static_cast<size_t>(threads - 1));
-  for (int i = 1; i < threads; ++i) {
-    workers_.emplace_back([this] { work(0); });
+  try {
+    for (int i = 1; i < threads; ++i) {
+      workers_.emplace_back([this] { work(0); });
+    }
+  } catch (const std::system_error& error) {  // a limit of the system; fewer change no result
+    log_warning(fmt::format("only {} of {} threads could be started: {}", this->threads(), threads,
+                            error.what()));
   }
 }
 

@@ -17,7 +17,8 @@ int usable_cores();
 
 class ThreadPool {
  public:
-  // `threads` >= 1 counts the caller: a pool of one starts no thread.
+  // `threads` >= 1 counts the caller: a pool of one starts no thread. Where the system gives fewer,
+  // the pool works with those.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -22,7 +22,7 @@ class IndexPool {
 
  private:
   int32_t capacity_;
-  std::vector<int32_t> free_;  // lowest number last, so that lending is deterministic
+  std::vector<int32_t> free_;  // lent from the back, so that equal histories lend equal places
   std::vector<bool> lent_;
 };
 

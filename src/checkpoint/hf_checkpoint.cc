@@ -150,9 +150,8 @@ Result<std::vector<SafetensorsFile>> open_shards(const std::filesystem::path& di
 }
 
 Result<std::vector<SafetensorsFile>> open_files(const std::filesystem::path& directory) {
-  std::error_code ignored;
-  if (std::filesystem::exists(directory / kSingleFile, ignored)) return open_single(directory);
-  if (std::filesystem::exists(directory / kIndexFile, ignored)) return open_shards(directory);
+  if (file_exists(directory / kSingleFile)) return open_single(directory);
+  if (file_exists(directory / kIndexFile)) return open_shards(directory);
   return Error{
       fmt::format("{}: holds neither {} nor {}", directory.string(), kSingleFile, kIndexFile),
       ErrorCode::kNotFound, directory.string()};

@@ -19,7 +19,6 @@
 #include "cli/generation_run.h"
 #include "cli/open_generator.h"
 #include "cli/report.h"
-#include "model/generation_config.h"
 #include "model/weight_loader.h"
 #include "server/sampling_defaults.h"
 
@@ -28,14 +27,13 @@ namespace {
 
 // The largest batch file; a line is a request.
 constexpr size_t kMaxBatchBytes = size_t{1} << 30;
-// Requests of a batch that are in the engine at once; less than its queue takes.
-constexpr size_t kMaxPending = 512;
+// Requests of a batch that wait in the engine behind those that run; less than its queue takes.
+constexpr size_t kMaxWaiting = 512;
 
 struct Session {
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat_template;
   server::SamplingDefaults defaults;
-  std::vector<int32_t> stop_ids;                 // the model's own
   std::unique_ptr<engine::Generator> generator;  // last: its thread ends first
   double load_ms = 0;
 
@@ -47,7 +45,7 @@ struct Session {
 
 // A directory without tokenizer files can still be run by ids.
 Result<void> load_text(const std::filesystem::path& directory, Session& session) {
-  if (std::filesystem::exists(directory / "tokenizer.json")) {
+  if (file_exists(directory / "tokenizer.json")) {
     ASSIGN_OR_RETURN(session.tokenizer, text::Tokenizer::load(directory));
   }
   Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(directory);
@@ -63,13 +61,10 @@ Result<Session> open_session(const GenerateOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   Session session;
   RETURN_IF_ERROR(load_text(options.generator.model, session));
+  ASSIGN_OR_RETURN(session.defaults, server::load_sampling_defaults(options.generator.model));
   GeneratorOptions generator = options.generator;
   if (session.tokenizer) generator.vocab_limit = session.tokenizer->vocab_limit();
   ASSIGN_OR_RETURN(session.generator, open_generator(generator));
-  ASSIGN_OR_RETURN(const Json config, checkpoint::load_config_json(options.generator.model));
-  ASSIGN_OR_RETURN(const model::ModelConfig parsed, model::parse_model_config(config));
-  ASSIGN_OR_RETURN(session.stop_ids, model::load_stop_ids(options.generator.model, parsed));
-  ASSIGN_OR_RETURN(session.defaults, server::load_sampling_defaults(options.generator.model));
   session.load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return session;
@@ -79,8 +74,7 @@ Result<std::unique_ptr<GenerationRun>> start_run(Session& session, const Json& r
   ASSIGN_OR_RETURN(GenerationRequest parsed,
                    parse_generation_request(request, session.defaults,
                                             session.generator->max_drafts(), session.tools()));
-  return GenerationRun::start(*session.generator, std::move(parsed), session.tools().tokenizer,
-                              session.stop_ids);
+  return GenerationRun::start(*session.generator, std::move(parsed), session.tools().tokenizer);
 }
 
 Result<Json> finished(const Session& session, GenerationRun& run) {
@@ -106,7 +100,7 @@ Result<void> run_single(const GenerateOptions& options) {
   return flush_output();
 }
 
-// The line's keys over the flags'; a line's prompt replaces the flags' whatever its kind.
+// The line's keys over the flags'.
 Result<Json> merged_line(const std::string& line, const Json& flags) {
   ASSIGN_OR_RETURN(const Json json, parse_json(line));
   if (!json.is_object()) return Error{"a line must be a JSON object"};
@@ -136,23 +130,28 @@ PendingRun start_line(Session& session, const std::string& line, const Json& fla
 bool print_line(const Session& session, const PendingRun& run) {
   const Result<Json> json = run.ok() ? finished(session, **run) : Result<Json>(run.error());
   std::cout << dump_json(json.ok() ? *json : Json{{"error", json.error().message}}) << '\n';
+  std::cout.flush();  // an answer may be read before the next one is there
   return json.ok();
 }
 
-// Lines are submitted ahead of the one that is printed next; the engine runs as many together as it
-// may.
+// Lines are submitted ahead of the one that is printed next, so that the engine runs as many
+// together as it may. Nobody left to read the answers: the rest is not run.
 Result<void> run_batch(const GenerateOptions& options) {
   ASSIGN_OR_RETURN(const std::string text, read_file(options.batch, kMaxBatchBytes));
   const std::vector<std::string> lines = split_lines(text);
   ASSIGN_OR_RETURN(Session session, open_session(options));
+  const size_t window = static_cast<size_t>(options.generator.max_num_seqs) + kMaxWaiting;
   std::deque<PendingRun> pending;
   std::vector<size_t> failed;
-  for (size_t next = 0, printed = 0; printed < lines.size(); ++printed) {
-    for (; next < lines.size() && pending.size() < kMaxPending; ++next) {
+  for (size_t next = 0, printed = 0; printed < lines.size() && std::cout; ++printed) {
+    for (; next < lines.size() && pending.size() < window; ++next) {
       pending.push_back(start_line(session, lines[next], options.request));
     }
     if (!print_line(session, pending.front())) failed.push_back(printed + 1);
     pending.pop_front();
+  }
+  for (const PendingRun& run : pending) {
+    if (run.ok()) (*run)->cancel();
   }
   RETURN_IF_ERROR(flush_output());
   return failed_lines(options.batch.string(), failed, lines.size());

@@ -51,19 +51,24 @@ Result<void> read_number(const Json& json, const char* key, float& out) {
   return {};
 }
 
-template <typename Integer>
-Result<void> read_integer(const Json& json, const char* key, Integer& out) {
+Result<void> read_integer(const Json& json, const char* key, int32_t& out) {
   const auto entry = json.find(key);
   if (entry == json.end()) return {};
-  if (!entry->is_number_integer()) return wrong(key, "an integer", *entry);
-  if constexpr (sizeof(Integer) == 4) {
-    const auto value = entry->get<int64_t>();
-    if (value < std::numeric_limits<int32_t>::min() ||
-        value > std::numeric_limits<int32_t>::max()) {
-      return wrong(key, "a 32-bit integer", *entry);
-    }
+  const std::optional<int64_t> value = json_integer(*entry);
+  if (!value || *value < std::numeric_limits<int32_t>::min() ||
+      *value > std::numeric_limits<int32_t>::max()) {
+    return wrong(key, "a 32-bit integer", *entry);
   }
-  out = entry->get<Integer>();
+  out = static_cast<int32_t>(*value);
+  return {};
+}
+
+// A negative seed is the unsigned number of the same bits.
+Result<void> read_seed(const Json& json, uint64_t& out) {
+  const auto entry = json.find("seed");
+  if (entry == json.end()) return {};
+  if (!entry->is_number_integer()) return wrong("seed", "an integer", *entry);
+  out = entry->get<uint64_t>();
   return {};
 }
 
@@ -165,7 +170,7 @@ Result<engine::SamplingParams> sampling(const Json& json,
   RETURN_IF_ERROR(read_number(json, "presence_penalty", params.presence_penalty));
   RETURN_IF_ERROR(read_number(json, "frequency_penalty", params.frequency_penalty));
   RETURN_IF_ERROR(read_number(json, "repetition_penalty", params.repetition_penalty));
-  RETURN_IF_ERROR(read_integer(json, "seed", params.seed));
+  RETURN_IF_ERROR(read_seed(json, params.seed));
   if (json.contains("logit_bias")) {
     ASSIGN_OR_RETURN(params.logit_bias, logit_bias(json["logit_bias"]));
   }

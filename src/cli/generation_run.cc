@@ -1,7 +1,5 @@
 #include "cli/generation_run.h"
 
-#include <algorithm>
-
 namespace gallop::cli {
 namespace {
 
@@ -13,22 +11,20 @@ double milliseconds(std::chrono::steady_clock::duration duration) {
 
 Result<std::unique_ptr<GenerationRun>> GenerationRun::start(engine::Generator& generator,
                                                             GenerationRequest request,
-                                                            const text::Tokenizer* tokenizer,
-                                                            std::vector<int32_t> stop_ids) {
-  std::unique_ptr<GenerationRun> run(
-      new GenerationRun(generator, std::move(request), tokenizer, std::move(stop_ids)));
+                                                            const text::Tokenizer* tokenizer) {
+  std::unique_ptr<GenerationRun> run(new GenerationRun(generator, std::move(request), tokenizer));
   const Result<engine::RequestId> id = generator.submit(
       run->request_.request,
       [raw = run.get()](engine::TokenEvent event) { raw->take(std::move(event)); });
   if (!id.ok()) return id.error();
+  run->id_ = *id;
   return run;
 }
 
 GenerationRun::GenerationRun(engine::Generator& generator, GenerationRequest request,
-                             const text::Tokenizer* tokenizer, std::vector<int32_t> stop_ids)
+                             const text::Tokenizer* tokenizer)
     : generator_(generator),
       request_(std::move(request)),
-      stop_ids_(std::move(stop_ids)),
       matcher_(request_.stop),
       submitted_(Clock::now()),
       first_token_(submitted_),
@@ -36,7 +32,15 @@ GenerationRun::GenerationRun(engine::Generator& generator, GenerationRequest req
   if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, true);
 }
 
-// Engine thread. A step's tokens count up to the one that completes a stop string.
+GenerationRun::~GenerationRun() {
+  if (id_ == 0) return;
+  cancel();
+  wait();
+}
+
+void GenerationRun::cancel() { generator_.cancel(id_); }
+
+// A step's tokens count up to the one that completes a stop string.
 void GenerationRun::take(engine::TokenEvent event) {
   const std::lock_guard lock(mutex_);
   if (!matched_ && !event.tokens.empty()) {
@@ -45,7 +49,8 @@ void GenerationRun::take(engine::TokenEvent event) {
     int32_t gained = 0;
     for (size_t i = 0; i < event.tokens.size() && !matched_; ++i) {
       const bool last = event.finish && i + 1 == event.tokens.size();
-      matched_ = take_token(event.tokens[i], last);
+      matched_ =
+          take_token(event.tokens[i], last, last && *event.finish == engine::FinishReason::kStop);
       ++gained;
     }
     if (!event.from_prefill) accepted_per_step_.push_back(gained);
@@ -60,21 +65,13 @@ void GenerationRun::take(engine::TokenEvent event) {
   changed_.notify_all();
 }
 
-bool GenerationRun::is_stop_token(int32_t token) const {
-  const auto holds = [token](const std::vector<int32_t>& ids) {
-    return std::find(ids.begin(), ids.end(), token) != ids.end();
-  };
-  return holds(request_.request.stop_token_ids) ||
-         (!request_.request.ignore_eos && holds(stop_ids_));
-}
-
 // True when a stop string is complete; none is looked for in the first min_tokens tokens. The token
 // that ended the request gives no text.
-bool GenerationRun::take_token(int32_t token, bool last) {
+bool GenerationRun::take_token(int32_t token, bool last, bool stop_token) {
   tokens_.push_back(token);
   if (!detokenizer_) return false;
   std::string piece;
-  if (!(last && is_stop_token(token))) piece = detokenizer_->append(token);
+  if (!stop_token) piece = detokenizer_->append(token);
   if (last) piece += detokenizer_->finish();
   if (tokens_.size() <= static_cast<size_t>(request_.request.min_tokens)) {
     text_ += piece;

@@ -23,9 +23,14 @@ class GenerationRun {
   // Submits the request; `tokenizer` may be null (then there is no text and no stop string).
   static Result<std::unique_ptr<GenerationRun>> start(engine::Generator& generator,
                                                       GenerationRequest request,
-                                                      const text::Tokenizer* tokenizer,
-                                                      std::vector<int32_t> stop_ids);
+                                                      const text::Tokenizer* tokenizer);
+  // Cancels the request and waits for its end: the engine holds a pointer to this until then.
+  ~GenerationRun();
+  GenerationRun(const GenerationRun&) = delete;
+  GenerationRun& operator=(const GenerationRun&) = delete;
 
+  // Asks for an early end; what came so far stays.
+  void cancel();
   // Blocks until the request has ended.
   void wait();
 
@@ -37,14 +42,14 @@ class GenerationRun {
   using Clock = std::chrono::steady_clock;
 
   GenerationRun(engine::Generator& generator, GenerationRequest request,
-                const text::Tokenizer* tokenizer, std::vector<int32_t> stop_ids);
+                const text::Tokenizer* tokenizer);
+  // Both on the engine thread, which so does the text's work here; a server's does not.
   void take(engine::TokenEvent event);
-  bool take_token(int32_t token, bool last);
-  bool is_stop_token(int32_t token) const;
+  bool take_token(int32_t token, bool last, bool stop_token);
 
   engine::Generator& generator_;
   GenerationRequest request_;
-  std::vector<int32_t> stop_ids_;
+  engine::RequestId id_ = 0;  // 0: the engine took no request
   std::optional<text::Detokenizer> detokenizer_;
   text::StopMatcher matcher_;
 

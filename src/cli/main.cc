@@ -1,12 +1,15 @@
 // The program: picks a command, runs it, returns its exit code (0 done, 1 failed, 2 wrong usage).
 #include <csignal>
+#include <exception>
 #include <functional>
 #include <iostream>
+#include <new>
 
 #include <CLI/CLI.hpp>
 
 #include "cli/generate.h"
 #include "cli/render.h"
+#include "cli/report.h"
 #include "cli/score.h"
 #include "cli/serve.h"
 #include "cli/tokenize.h"
@@ -34,5 +37,11 @@ int main(int argc, char** argv) {
     std::cerr << app.help();
     return 2;
   }
-  return action();
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    return gallop::cli::report(gallop::Error{"out of memory"});
+  } catch (const std::exception& error) {  // no thread; all else is a Result
+    return gallop::cli::report(gallop::Error{error.what()});
+  }
 }

@@ -18,8 +18,7 @@ struct GeneratorOptions {
   int32_t max_model_len = 0;      // 0: max_position_embeddings, or less where memory is short
   int32_t max_num_seqs = 8;
   int32_t max_num_batched_tokens = 512;  // most prompt tokens of a step
-  int32_t vocab_limit =
-      0;  // Tokenizer::vocab_limit(); 0: without a tokenizer, all of the model's rows
+  int32_t vocab_limit = 0;               // Tokenizer::vocab_limit(); 0: all rows of the model
 };
 
 // The longest context, in tokens, whose pages half of the available memory holds.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,13 @@ struct ScoreOptions {
   int32_t threads = 0;
 };
 
+using IdLists = std::vector<std::vector<int32_t>>;
+
 // A list of lists of ids inside the vocabulary, none empty.
-Result<std::vector<std::vector<int32_t>>> read_lists(const std::filesystem::path& path,
-                                                     int64_t vocab) {
+Result<IdLists> read_lists(const std::filesystem::path& path, int64_t vocab) {
   ASSIGN_OR_RETURN(const Json json, load_json_file(path));
   if (!json.is_array()) return Error{path.string() + ": must be a list of id lists"};
-  std::vector<std::vector<int32_t>> lists;
+  IdLists lists;
   for (const Json& entry : json) {
     const std::string where = fmt::format("{}: list {}", path.string(), lists.size());
     if (!entry.is_array() || entry.empty()) return Error{where + " must be a non-empty id list"};
@@ -53,40 +55,58 @@ Result<std::vector<std::vector<int32_t>>> read_lists(const std::filesystem::path
   return lists;
 }
 
-// The tensors of one list, in the order they are written.
-struct NamedRows {
-  std::string name;
-  const std::vector<float>* values;
-  int64_t width;
-};
-
-std::vector<NamedRows> named_rows(const engine::Scores& scores, size_t index,
-                                  const std::vector<int32_t>& layers,
-                                  const model::ModelConfig& config) {
-  std::vector<NamedRows> rows = {{fmt::format("logits.{}", index), &scores.logits, config.vocab}};
-  for (size_t i = 0; i < layers.size(); ++i) {
-    rows.push_back(
-        {fmt::format("hidden.{}.{}", layers[i], index), &scores.hidden[i], config.hidden});
+// The tensors of list `index`, which has so many tokens; `block` is 0 without a drafter. One order
+// for this and for values_of().
+std::vector<checkpoint::TensorSpec> specs_of(size_t index, int64_t tokens,
+                                             const std::vector<int32_t>& layers, int64_t block,
+                                             const model::ModelConfig& config) {
+  std::vector<checkpoint::TensorSpec> specs;
+  const auto add = [&specs](std::string name, int64_t rows, int64_t width) {
+    specs.push_back({std::move(name), DType::kF32, {rows, width}});
+  };
+  add(fmt::format("logits.{}", index), tokens, config.vocab);
+  for (const int32_t layer : layers) {
+    add(fmt::format("hidden.{}.{}", layer, index), tokens, config.hidden);
   }
-  if (!scores.draft_hidden.empty()) {
-    rows.push_back({fmt::format("draft.hidden.{}", index), &scores.draft_hidden, config.hidden});
-    rows.push_back({fmt::format("draft.logits.{}", index), &scores.draft_logits, config.vocab});
+  if (block > 0 && tokens >= 2) {
+    add(fmt::format("draft.hidden.{}", index), block, config.hidden);
+    add(fmt::format("draft.logits.{}", index), block - 1, config.vocab);
   }
-  return rows;
+  return specs;
 }
 
-Result<void> write_scores(const ScoreOptions& options, const std::vector<engine::Scores>& all,
-                          const model::ModelConfig& config) {
-  std::vector<checkpoint::TensorData> tensors;
-  for (size_t i = 0; i < all.size(); ++i) {
-    for (const NamedRows& rows : named_rows(all[i], i, options.layers, config)) {
-      const auto count = static_cast<int64_t>(rows.values->size()) / rows.width;
-      tensors.push_back({.spec = {rows.name, DType::kF32, {count, rows.width}},
-                         .bytes = {reinterpret_cast<const uint8_t*>(rows.values->data()),
-                                   rows.values->size() * sizeof(float)}});
+std::vector<std::span<const float>> values_of(const engine::Scores& scores) {
+  std::vector<std::span<const float>> values = {scores.logits};
+  values.insert(values.end(), scores.hidden.begin(), scores.hidden.end());
+  if (!scores.draft_hidden.empty()) {
+    values.emplace_back(scores.draft_hidden);
+    values.emplace_back(scores.draft_logits);
+  }
+  return values;
+}
+
+// Scores one list after the other; only one list's are in memory.
+Result<void> write_scores(const ScoreOptions& options, const IdLists& lists, int64_t block,
+                          const model::ModelConfig& config, engine::Scorer& scorer) {
+  std::vector<checkpoint::TensorSpec> all;
+  const auto specs = [&](size_t index) {
+    return specs_of(index, static_cast<int64_t>(lists[index].size()), options.layers, block,
+                    config);
+  };
+  for (size_t i = 0; i < lists.size(); ++i) {
+    for (checkpoint::TensorSpec& spec : specs(i)) all.push_back(std::move(spec));
+  }
+  ASSIGN_OR_RETURN(checkpoint::SafetensorsWriter writer,
+                   checkpoint::SafetensorsWriter::create(options.out, std::move(all)));
+  for (size_t i = 0; i < lists.size(); ++i) {
+    ASSIGN_OR_RETURN(const engine::Scores scores, scorer.score(lists[i]));
+    const std::vector<std::span<const float>> values = values_of(scores);
+    const std::vector<checkpoint::TensorSpec> named = specs(i);
+    for (size_t t = 0; t < named.size(); ++t) {
+      RETURN_IF_ERROR(writer.append(named[t].name, values[t]));
     }
   }
-  return checkpoint::write_safetensors(options.out, tensors);
+  return writer.finish();
 }
 
 Result<void> check_layers(const std::vector<int32_t>& layers, int64_t count) {
@@ -115,7 +135,7 @@ Result<void> run_score(const ScoreOptions& options) {
     drafter = std::make_unique<model::LoadedDrafter>(std::move(made));
   }
   RETURN_IF_ERROR(check_layers(options.layers, target.config.layers()));
-  ASSIGN_OR_RETURN(const auto lists, read_lists(options.tokens_file, target.config.vocab));
+  ASSIGN_OR_RETURN(const IdLists lists, read_lists(options.tokens_file, target.config.vocab));
   size_t longest = 1;
   for (const auto& ids : lists) longest = std::max(longest, ids.size());
   if (longest > static_cast<size_t>(target.config.max_positions)) {
@@ -131,12 +151,8 @@ Result<void> run_score(const ScoreOptions& options) {
                               .chunk = std::min(options.chunk, static_cast<int32_t>(longest)),
                               .layers = options.layers},
                              *backend));
-  std::vector<engine::Scores> all;
-  for (const auto& ids : lists) {
-    ASSIGN_OR_RETURN(engine::Scores scores, scorer->score(ids));
-    all.push_back(std::move(scores));
-  }
-  return write_scores(options, all, target.config);
+  const int64_t block = drafter != nullptr ? drafter->config.block : 0;
+  return write_scores(options, lists, block, target.config, *scorer);
 }
 
 }  // namespace

@@ -54,10 +54,11 @@ Result<Speculation> parse_speculation(const Json& config) {
       if (!value.is_string()) return wrong("a name");
       speculation.method = value.get<std::string>();
     } else if (key == "num_speculative_tokens") {
-      if (!value.is_number_unsigned() || value > kMost) {
+      const std::optional<int64_t> number = json_integer(value);
+      if (!number || *number < 0 || *number > kMost) {
         return wrong(fmt::format("a number in [0, {}]", kMost));
       }
-      speculation.drafts = value.get<int32_t>();
+      speculation.drafts = static_cast<int32_t>(*number);
     } else if (key == "model") {
       if (!value.is_string()) return wrong("a directory");
       speculation.drafter = value.get<std::string>();

@@ -7,13 +7,21 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "cli/report.h"
 #include "text/tokenizer.h"
 
 namespace gallop::cli {
 namespace {
+
+struct TokenizeOptions {
+  std::string model;               // a model directory
+  std::string add_special = "on";  // on or off: whether the post_processor applies
+  bool decode = false;             // ids to text
+};
 
 Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Json& value,
                                 bool add_special) {
@@ -41,41 +49,30 @@ Result<std::string> decode_line(const text::Tokenizer& tokenizer, const Json& va
   return dump_json(Json(text));
 }
 
-}  // namespace
-
-int run_tokenize(const TokenizeOptions& options, std::istream& in, std::ostream& out,
-                 std::ostream& errors) {
-  const Result<text::Tokenizer> tokenizer = text::Tokenizer::load(options.model);
-  if (!tokenizer.ok()) {
-    errors << "gallop: " << tokenizer.error().message << '\n';
-    return 1;
-  }
-  std::string line;
-  for (int64_t number = 1; out && std::getline(in, line); ++number) {
-    const Result<Json> value = parse_json(line);
-    const Result<std::string> answer =
-        !value.ok() ? Result<std::string>(value.error())
-        : options.decode
-            ? decode_line(tokenizer.value(), value.value())
-            : encode_line(tokenizer.value(), value.value(), options.add_special == "on");
-    if (!answer.ok()) {
-      out.flush();
-      errors << "gallop: line " << number << ": " << answer.error().message << '\n';
-      return 1;
-    }
-    out << answer.value() << '\n';
-  }
-  if (in.bad()) {
-    errors << "gallop: stdin could not be read to its end\n";
-    return 1;
-  }
-  out.flush();
-  if (!out) {
-    errors << "gallop: the results could not be written to stdout\n";
-    return 1;
-  }
-  return 0;
+Result<std::string> convert_line(const text::Tokenizer& tokenizer, const TokenizeOptions& options,
+                                 const std::string& line) {
+  ASSIGN_OR_RETURN(const Json value, parse_json(line));
+  return options.decode ? decode_line(tokenizer, value)
+                        : encode_line(tokenizer, value, options.add_special == "on");
 }
+
+// One line of stdin gives one line of stdout; the first bad line ends the run.
+Result<void> run_tokenize(const TokenizeOptions& options) {
+  ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, text::Tokenizer::load(options.model));
+  std::string line;
+  for (int64_t number = 1; std::cout && std::getline(std::cin, line); ++number) {
+    const Result<std::string> converted = convert_line(tokenizer, options, line);
+    if (!converted.ok()) {
+      RETURN_IF_ERROR(flush_output());
+      return Error{fmt::format("line {}: {}", number, converted.error().message)};
+    }
+    std::cout << *converted << '\n';
+  }
+  if (std::cin.bad()) return Error{"stdin could not be read to its end"};
+  return flush_output();
+}
+
+}  // namespace
 
 void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
   const auto options = std::make_shared<TokenizeOptions>();
@@ -90,9 +87,8 @@ void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
       ->capture_default_str();
   command->add_flag("--decode", options->decode,
                     "The other way: one JSON list of ids a line to one JSON string a line");
-  command->callback([options, &action] {
-    action = [options] { return run_tokenize(*options, std::cin, std::cout, std::cerr); };
-  });
+  command->callback(
+      [options, &action] { action = [options] { return report(run_tokenize(*options)); }; });
 }
 
 }  // namespace gallop::cli

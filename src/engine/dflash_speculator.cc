@@ -55,14 +55,7 @@ class DflashSpeculator : public Speculator {
         backend_(backend) {}
 
   std::vector<model::Capture> captures(int64_t rows) override {
-    std::vector<model::Capture> captures;
-    const int64_t hidden = drafter_.config().hidden;
-    int64_t column = 0;
-    for (const int32_t layer : drafter_.config().target_layers) {
-      captures.push_back({layer, buffers_.features.rows(0, rows).columns(column, column + hidden)});
-      column += hidden;
-    }
-    return captures;
+    return drafter_.captures(buffers_.features.rows(0, rows));
   }
 
   void learn(std::span<const CommittedRows> committed) override {
@@ -114,15 +107,12 @@ class DflashSpeculator : public Speculator {
   }
 
  private:
-  // [anchor, mask, mask, ...] at the positions behind what is cached.
+  // At the positions behind what is cached.
   BatchSequence block_of(const DraftRequest& request) const {
-    BatchSequence block{.rows = {.rows = 1 + request.drafts,
-                                 .position = request.sequence->cached,
-                                 .provisional = 1},
-                        .ids = {request.sequence->tokens.back()},
-                        .pages = request.sequence->pages};
-    block.ids.resize(static_cast<size_t>(1 + request.drafts), drafter_.config().mask_token);
-    return block;
+    const int32_t rows = 1 + request.drafts;
+    return {.rows = {.rows = rows, .position = request.sequence->cached, .provisional = 1},
+            .ids = drafter_.block_ids(request.sequence->tokens.back(), rows),
+            .pages = request.sequence->pages};
   }
 
   static std::vector<std::vector<int32_t>> split(const std::vector<int32_t>& flat,

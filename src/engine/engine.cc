@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -56,7 +57,7 @@ Engine::~Engine() {
     stop_ = true;
   }
   arrived_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();  // else it could not be started
 }
 
 Result<RequestId> Engine::submit(Request request, EventSink sink) {
@@ -95,7 +96,7 @@ void Engine::cancel(RequestId request) {
 
 void Engine::loop() {
   while (take_inbox()) {
-    if (const Result<void> done = step(); !done.ok()) {
+    if (const Result<void> done = guarded_step(); !done.ok()) {
       log_error("engine: " + done.error().message);
       healthy_ = false;
       finish_all(FinishReason::kError, done.error().message);
@@ -127,6 +128,11 @@ bool Engine::take_inbox() {
   }
   drop_finished();
   return true;
+}
+
+// Out of memory ends what runs, not the program.
+Result<void> Engine::guarded_step() try { return step(); } catch (const std::bad_alloc&) {
+  return Error{"out of memory", ErrorCode::kInternal};
 }
 
 Result<void> Engine::step() {

@@ -49,6 +49,7 @@ class Engine : public Generator {
   // Engine thread only.
   void loop();
   bool take_inbox();
+  Result<void> guarded_step();
   Result<void> step();
   StepPlan plan() const;
   void admit(Sequence& sequence);

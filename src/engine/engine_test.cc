@@ -1,4 +1,5 @@
 // The engine on models/foal: greedy tokens and accepted counts equal to what PyTorch made.
+#include <algorithm>
 #include <cmath>
 #include <condition_variable>
 #include <deque>
@@ -6,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -14,28 +16,47 @@
 #include "base/json.h"
 #include "cache/page_math.h"
 #include "engine/engine.h"
-#include "ops/cpu/cpu_backend.h"
+#include "ops/testing/wrapped_cpu.h"
 
 namespace gallop::engine {
 namespace {
 
 const std::filesystem::path kFoal = GALLOP_SOURCE_DIR "/models/foal";
 
-// The rows that foal's tokenizer never uses.
-constexpr int32_t kVocabLimit = 4080;
+Json load_foal(const std::string& path) {
+  Result<Json> json = load_json_file(kFoal / path);
+  EXPECT_TRUE(json.ok()) << json.error().message;
+  return std::move(json).value();
+}
+
+Json reference(const std::string& name) { return load_foal("reference/" + name); }
+
+// The ids that end an answer, and where the rows begin that no token of foal's has.
+struct Vocabulary {
+  std::vector<int32_t> stop_ids = load_foal("reference/greedy.json")["stop_ids"];
+  int32_t limit = 0;
+  Vocabulary() {
+    const Json tokenizer = load_foal("target/tokenizer.json");
+    for (const Json& token : tokenizer["added_tokens"]) {
+      limit = std::max(limit, token["id"].get<int32_t>() + 1);
+    }
+  }
+};
 
 EngineLimits foal_limits(int32_t max_num_seqs, int32_t chunk, int32_t block = 16) {
+  static const Vocabulary vocabulary;
   ExecutorLimits limits{.max_num_seqs = max_num_seqs,
                         .max_prompt_tokens = chunk,
                         .max_block = block,
                         .max_model_len = 1024,
-                        .vocab_limit = kVocabLimit,
-                        .stop_ids = {4048, 4046}};
+                        .vocab_limit = vocabulary.limit,
+                        .stop_ids = vocabulary.stop_ids};
   limits.pages = max_num_seqs * limits.max_pages_per_sequence();
   return {.executor = limits};
 }
 
-std::unique_ptr<Engine> start_foal(const EngineLimits& limits, int threads, bool with_drafter) {
+std::unique_ptr<Engine> start_foal(const EngineLimits& limits,
+                                   std::unique_ptr<ops::Backend> backend, bool with_drafter) {
   Result<model::LoadedModel> target = model::load_model(kFoal / "target");
   EXPECT_TRUE(target.ok()) << target.error().message;
   auto owned = std::make_unique<model::LoadedModel>(std::move(target).value());
@@ -45,10 +66,13 @@ std::unique_ptr<Engine> start_foal(const EngineLimits& limits, int threads, bool
     EXPECT_TRUE(loaded.ok()) << loaded.error().message;
     drafter = std::make_unique<model::LoadedDrafter>(std::move(loaded).value());
   }
-  auto engine =
-      Engine::start(std::move(owned), std::move(drafter), ops::make_cpu_backend(threads), limits);
+  auto engine = Engine::start(std::move(owned), std::move(drafter), std::move(backend), limits);
   EXPECT_TRUE(engine.ok()) << engine.error().message;
   return std::move(engine).value();
+}
+
+std::unique_ptr<Engine> start_foal(const EngineLimits& limits, int threads, bool with_drafter) {
+  return start_foal(limits, ops::make_cpu_backend(threads), with_drafter);
 }
 
 struct Answer {
@@ -107,12 +131,6 @@ std::vector<Answer> run_all(Generator& generator, const std::vector<Request>& re
   std::vector<Answer> answers;
   for (size_t i = 0; i < requests.size(); ++i) answers.push_back(collector.wait(i));
   return answers;
-}
-
-Json reference(const std::string& name) {
-  Result<Json> json = load_json_file(kFoal / "reference" / name);
-  EXPECT_TRUE(json.ok()) << json.error().message;
-  return std::move(json).value();
 }
 
 Request request_of(const Json& item, int32_t max_tokens, int32_t drafts) {
@@ -252,6 +270,8 @@ TEST(Engine, RefusesWhatCanNeverRun) {
     const auto id = engine->submit(request, ignore);
     ASSERT_FALSE(id.ok()) << param;
     EXPECT_EQ(id.error().param, param) << id.error().message;
+    EXPECT_EQ(id.error().message.starts_with("This model's maximum context length is 1024 tokens."),
+              param == "input_tokens");
   }
 }
 
@@ -289,6 +309,70 @@ TEST(Engine, MoreRequestsThanPlacesWaitForTheirTurn) {
   const std::vector<Answer> answers = run_all(*engine, requests);
   for (size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(answers[i].tokens, json["items"][i * 20]["greedy_ids"].get<std::vector<int32_t>>());
+  }
+}
+
+TEST(Engine, AFullQueueRefuses) {
+  EngineLimits limits = foal_limits(1, 32, 1);
+  limits.max_queue = 2;
+  Collector collector;  // both outlive the engine, which ends what still runs
+  std::promise<void> running;
+  const auto engine = start_foal(limits, 1, false);
+  const Request endless{.prompt = {1, 2, 3},
+                        .max_tokens = 900,
+                        .ignore_eos = true,
+                        .stop_token_ids = {},
+                        .sampling = {}};
+  const EventSink first = [sink = collector.sink(0), &running,
+                           started = false](TokenEvent event) mutable {
+    if (!std::exchange(started, true)) running.set_value();
+    sink(std::move(event));
+  };
+  ASSERT_TRUE(engine->submit(endless, first).ok());
+  running.get_future().wait();
+  ASSERT_TRUE(engine->submit(endless, collector.sink(1)).ok());
+  const auto third = engine->submit(endless, collector.sink(2));
+  ASSERT_TRUE(third.ok());
+  const auto refused = engine->submit(endless, [](TokenEvent) {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  engine->cancel(*third);
+  EXPECT_EQ(collector.wait(2).finish, FinishReason::kCancelled);
+  EXPECT_TRUE(engine->submit(endless, collector.sink(3)).ok());
+}
+
+// A device that fails, or a host without memory, at the n-th synchronisation.
+class Failing : public ops::WrappedCpu {
+ public:
+  Failing(int steps, bool throws) : steps_left_(steps), throws_(throws) {}
+  Result<void> synchronize() override {
+    if (steps_left_-- > 0) return WrappedCpu::synchronize();
+    if (throws_) throw std::bad_alloc();
+    return Error{"the device is gone", ErrorCode::kInternal};
+  }
+
+ private:
+  int steps_left_;
+  bool throws_;
+};
+
+TEST(Engine, AFailedStepEndsAllRequestsAndRefusesMore) {
+  for (const bool throws : {false, true}) {
+    const auto engine =
+        start_foal(foal_limits(2, 32, 1), std::make_unique<Failing>(5, throws), false);
+    const Request request{.prompt = {1, 2, 3},
+                          .max_tokens = 100,
+                          .ignore_eos = true,
+                          .stop_token_ids = {},
+                          .sampling = {}};
+    EXPECT_TRUE(engine->healthy());
+    for (const Answer& answer : run_all(*engine, {request, request, request})) {
+      EXPECT_EQ(answer.finish, FinishReason::kError);
+    }
+    EXPECT_FALSE(engine->healthy());
+    const auto refused = engine->submit(request, [](TokenEvent) {});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "engine/request_check.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -51,25 +52,18 @@ Result<void> check_sampling(const SamplingParams& params, int32_t vocab_limit) {
                    [](const auto& entry) { return entry.first; });
 }
 
-Result<void> check_lengths(const Request& request, const RequestLimits& limits) {
+// Clients match the opening of the message by its text.
+Result<void> check_context(const Request& request, int32_t max_model_len) {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
-  if (prompt == 0) return wrong("prompt", "at least one token", "empty");
-  if (prompt >= limits.max_model_len) {
-    return Error{fmt::format("This model's maximum context length is {} tokens. However, your "
-                             "prompt contains at least {} input tokens and leaves no room for "
-                             "output tokens.",
-                             limits.max_model_len, prompt),
-                 ErrorCode::kTooLarge, "input_tokens"};
-  }
-  if (prompt + request.max_tokens > limits.max_model_len) {
-    return Error{
-        fmt::format("This model's maximum context length is {} tokens. However, you "
-                    "requested {} output tokens and your prompt contains at least {} "
-                    "input tokens, for a total of {} tokens.",
-                    limits.max_model_len, request.max_tokens, prompt, prompt + request.max_tokens),
-        ErrorCode::kTooLarge, "input_tokens"};
-  }
-  return {};
+  const int64_t wanted = std::max(1, request.max_tokens);
+  if (prompt + wanted <= max_model_len) return {};
+  return Error{
+      fmt::format("This model's maximum context length is {} tokens. However, you requested {} "
+                  "output tokens and your prompt contains at least {} input tokens, for a total "
+                  "of at least {} tokens. Please reduce the length of the input prompt or the "
+                  "number of requested output tokens.",
+                  max_model_len, wanted, prompt, prompt + wanted),
+      ErrorCode::kTooLarge, "input_tokens"};
 }
 
 }  // namespace
@@ -95,7 +89,8 @@ Result<void> check_options(const Request& request, const RequestLimits& limits) 
 
 Result<void> check_request(const Request& request, const RequestLimits& limits) {
   RETURN_IF_ERROR(check_options(request, limits));
-  RETURN_IF_ERROR(check_lengths(request, limits));
+  if (request.prompt.empty()) return wrong("prompt", "at least one token", "empty");
+  RETURN_IF_ERROR(check_context(request, limits.max_model_len));
   return check_ids("prompt", request.prompt, limits.vocab, kSame);
 }
 

@@ -1,4 +1,4 @@
-// Whether a request can run at all; the one place with the ranges of its options.
+// Whether a request can run at all: the last check of the ranges of its options, whoever calls.
 #pragma once
 
 #include <cstddef>

@@ -45,6 +45,7 @@ class Simulation {
     }
     const StepPlan plan = plan_step(states, budget_);
     EXPECT_EQ(plan.empty(), alive.empty()) << "work must never stand still";
+    expect_all_served(plan, states);
     int32_t prompt_tokens = 0;
     int ended = 0;
     for (const SequencePlan& planned : plan.sequences) {
@@ -64,6 +65,29 @@ class Simulation {
   }
 
  private:
+  // Every decoding sequence is in the plan, none is there twice, seats hold, and who arrived
+  // earlier runs earlier.
+  void expect_all_served(const StepPlan& plan, const std::vector<SequenceState>& states) const {
+    std::vector<bool> planned(states.size());
+    for (size_t i = 0; i < plan.sequences.size(); ++i) {
+      const size_t sequence = plan.sequences[i].sequence;
+      ASSERT_LT(sequence, states.size());
+      EXPECT_FALSE(planned[sequence]) << "planned twice";
+      planned[sequence] = true;
+    }
+    int32_t seats = 0;
+    bool waits = false;
+    for (size_t i = 0; i < states.size(); ++i) {
+      const bool decodes = states[i].running && states[i].prompt_left == 0;
+      EXPECT_TRUE(planned[i] || !decodes) << "a decoding sequence stands still";
+      const bool seated = states[i].running || planned[i];
+      EXPECT_FALSE(waits && seated && !states[i].running) << "admitted before an earlier one";
+      waits = waits || !seated;
+      seats += seated;
+    }
+    EXPECT_LE(seats, budget_.max_num_seqs);
+  }
+
   void take(Simulated& sequence) {
     sequence.running = true;
     budget_.free_pages -= sequence.pages;

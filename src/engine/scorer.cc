@@ -68,11 +68,8 @@ std::vector<model::Capture> Scorer::captures(int64_t rows) const {
         {layers_[i], hidden_.rows(slice, slice + 1).reshaped({chunk_, width}).rows(0, rows)});
   }
   if (!drafter_) return captures;
-  int64_t column = 0;
-  for (const int32_t layer : drafter_->config().target_layers) {
-    captures.push_back({layer, features_.rows(0, rows).columns(column, column + width)});
-    column += width;
-  }
+  const std::vector<model::Capture> features = drafter_->captures(features_.rows(0, rows));
+  captures.insert(captures.end(), features.begin(), features.end());
   return captures;
 }
 
@@ -103,11 +100,9 @@ void Scorer::learn_chunk(const UploadedBatch& uploaded, int64_t rows) {
 Result<void> Scorer::draft(int32_t anchor, int32_t position, Scores& scores) {
   const auto block = static_cast<int32_t>(drafter_->config().block);
   std::vector<BatchSequence> batch(1);
-  batch[0] = {
-      .rows = {.rows = block, .position = position, .provisional = 1},
-      .ids = std::vector<int32_t>(static_cast<size_t>(block), drafter_->config().mask_token),
-      .pages = pages_};
-  batch[0].ids[0] = anchor;
+  batch[0] = {.rows = {.rows = block, .position = position, .provisional = 1},
+              .ids = drafter_->block_ids(anchor, block),
+              .pages = pages_};
   const UploadedBatch uploaded = batches_.upload(batch, backend_);
   const TensorView hidden =
       drafter_->forward(target_, uploaded.ids, uploaded.batch, drafter_cache_);

@@ -8,24 +8,22 @@
 #include <gtest/gtest.h>
 
 #include "model/weight_loader.h"
-#include "ops/cpu/cpu_backend.h"
+#include "ops/testing/wrapped_cpu.h"
 
 namespace gallop::engine {
 namespace {
 
 // A CPU whose downloads arrive when a device's may: no earlier than synchronize().
-class LateDownloads : public ops::Backend {
+class LateDownloads : public ops::WrappedCpu {
  public:
-  void run(const ops::Op& op) override { cpu_->run(op); }
   Result<Buffer> allocate(size_t bytes) override {
     ++allocations_;
-    return cpu_->allocate(bytes);
+    return WrappedCpu::allocate(bytes);
   }
-  void upload(const TensorView& device, const void* host) override { cpu_->upload(device, host); }
   void download(void* host, const TensorView& device) override {
     const auto bytes = static_cast<size_t>(device.shape().elements()) * dtype_bytes(device.dtype());
     std::vector<uint8_t> copy(bytes);
-    cpu_->download(copy.data(), device);
+    WrappedCpu::download(copy.data(), device);
     pending_.push_back({host, std::move(copy)});
   }
   Result<void> synchronize() override {
@@ -33,10 +31,6 @@ class LateDownloads : public ops::Backend {
     pending_.clear();
     return {};
   }
-  TensorView place(const TensorView& weight) override { return weight; }
-  ops::LinearWeight place(const ops::LinearWeight& weight) override { return weight; }
-  DType activation_dtype() const override { return cpu_->activation_dtype(); }
-  DType cache_dtype() const override { return cpu_->cache_dtype(); }
 
   int allocations() const { return allocations_; }
 
@@ -45,7 +39,6 @@ class LateDownloads : public ops::Backend {
     void* host;
     std::vector<uint8_t> copy;
   };
-  std::unique_ptr<ops::Backend> cpu_ = ops::make_cpu_backend(1);
   std::vector<Pending> pending_;
   int allocations_ = 0;
 };

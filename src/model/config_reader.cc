@@ -8,17 +8,6 @@
 namespace gallop::model {
 namespace {
 
-// Nothing when `value` is no integer; values above 2^63 - 1 count as that.
-std::optional<int64_t> as_integer(const Json& value) {
-  if (value.is_number_unsigned()) {
-    const uint64_t number = value.get<uint64_t>();
-    const uint64_t most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    return static_cast<int64_t>(number < most ? number : most);
-  }
-  if (value.is_number_integer()) return value.get<int64_t>();
-  return std::nullopt;
-}
-
 bool in_range(const std::optional<int64_t>& value, int64_t least, int64_t most) {
   return value && *value >= least && *value <= most;
 }
@@ -49,7 +38,7 @@ const Json* ConfigReader::find(std::string_view key) const {
 
 int64_t ConfigReader::integer(std::string_view key, int64_t least, int64_t most) {
   const Json* value = find(key);
-  const std::optional<int64_t> number = value == nullptr ? std::nullopt : as_integer(*value);
+  const std::optional<int64_t> number = value == nullptr ? std::nullopt : json_integer(*value);
   if (in_range(number, least, most)) return *number;
   fail(key, fmt::format("an integer from {} to {}", least, most));
   return least;
@@ -118,7 +107,7 @@ std::vector<int32_t> ConfigReader::integers(std::string_view key, size_t max_cou
   if (value == nullptr) return {};
   std::vector<int32_t> numbers;
   const auto take = [&](const Json& item) {
-    const std::optional<int64_t> number = as_integer(item);
+    const std::optional<int64_t> number = json_integer(item);
     if (!in_range(number, least, most)) return false;
     numbers.push_back(static_cast<int32_t>(*number));
     return true;

@@ -21,6 +21,22 @@ Drafter::Drafter(const DrafterConfig& config, DrafterWeights weights, Activation
       activations_(std::move(activations)),
       backend_(&backend) {}
 
+std::vector<Capture> Drafter::captures(const TensorView& features) const {
+  std::vector<Capture> captures;
+  int64_t column = 0;
+  for (const int32_t layer : config_->target_layers) {
+    captures.push_back({layer, features.columns(column, column + config_->hidden)});
+    column += config_->hidden;
+  }
+  return captures;
+}
+
+std::vector<int32_t> Drafter::block_ids(int32_t anchor, int32_t rows) const {
+  std::vector<int32_t> ids(static_cast<size_t>(rows), config_->mask_token);
+  ids.front() = anchor;
+  return ids;
+}
+
 void Drafter::write_context(const TensorView& features, const TensorView& positions,
                             const TensorView& kv_slots, ModelCache& cache) {
   const Activations act = activations_.first_rows(features.extent(0));

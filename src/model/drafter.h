@@ -2,6 +2,9 @@
 // of [anchor, mask, mask, ...] is filled in one pass over them.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "base/result.h"
 #include "model/activations.h"
 #include "model/model_cache.h"
@@ -20,6 +23,13 @@ class Drafter {
                                 ops::Backend& backend);
 
   const DrafterConfig& config() const { return *config_; }
+
+  // What a target's pass must keep for write_context(): the layers' outputs side by side in
+  // `features` [rows, taps * hidden] activation dtype.
+  std::vector<Capture> captures(const TensorView& features) const;
+
+  // [anchor, mask, mask, ...] of `rows` ids: the block that forward() fills.
+  std::vector<int32_t> block_ids(int32_t anchor, int32_t rows) const;
 
   // Context of committed tokens: c = hidden_norm(fc(features)), then per layer K = rope(k_norm(Wk
   // c)), V = Wv c into the pages. No input norm, no residual, no MLP for context rows. features

@@ -1,5 +1,6 @@
 #include "model/generation_config.h"
 
+#include "base/file.h"
 #include "model/common_config.h"
 #include "model/config_reader.h"
 
@@ -22,8 +23,7 @@ Result<std::vector<int32_t>> parse_stop_ids(const Json& json, const ModelConfig&
 Result<std::vector<int32_t>> load_stop_ids(const std::filesystem::path& directory,
                                            const ModelConfig& config) {
   const std::filesystem::path path = directory / "generation_config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return config.eos_ids;
+  if (!file_exists(path)) return config.eos_ids;
   ASSIGN_OR_RETURN(const Json json, load_json_file(path, kMaxFileBytes));
   Result<std::vector<int32_t>> ids = parse_stop_ids(json, config);
   if (ids.ok()) return ids;

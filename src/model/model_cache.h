@@ -15,9 +15,9 @@
 namespace gallop::model {
 
 struct AttentionCache {
-  TensorView
-      k_pages;  // [pages, page_tokens, kv_heads, head_dim] cache dtype, keys after norm and rope
-  TensorView v_pages;  // [pages, page_tokens, kv_heads, head_dim] cache dtype
+  // [pages, page_tokens, kv_heads, head_dim] cache dtype; keys are stored after norm and rope.
+  TensorView k_pages;
+  TensorView v_pages;
 };
 
 struct GdnCache {

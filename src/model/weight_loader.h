@@ -24,9 +24,8 @@ struct WeightStorage {
 
 struct LoadedModel {
   ModelConfig config;
-  ModelWeights weights;  // views into `storage`
-  std::vector<std::string>
-      set_aside;  // tensors of the files that are not used: MTP, vision, buffers
+  ModelWeights weights;                // views into `storage`
+  std::vector<std::string> set_aside;  // tensors of the files without use: MTP, vision, buffers
   WeightStorage storage;
 };
 

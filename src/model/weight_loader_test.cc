@@ -307,13 +307,10 @@ TEST_F(WeightLoaderTest, BadDraftersAreNamed) {
 // Every checkpoint that lies in the repository loads with nothing left over.
 TEST(WeightLoaderFilesTest, CheckpointsOfTheRepository) {
   const fs::path root = GALLOP_SOURCE_DIR;
-  size_t found = 0;
   for (const auto& [model, drafter] : std::vector<std::pair<fs::path, fs::path>>{
            {root / "models/foal/target", root / "models/foal/drafter"},
            {root / "tests/golden/text-small/model", root / "tests/golden/text-small/drafter"},
            {root / "tests/golden/text-odd/model", root / "tests/golden/text-odd/drafter"}}) {
-    if (!fs::exists(model)) continue;
-    ++found;
     const auto loaded = load_model(model);
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
     EXPECT_TRUE(loaded->set_aside.empty()) << model;
@@ -321,7 +318,6 @@ TEST(WeightLoaderFilesTest, CheckpointsOfTheRepository) {
     ASSERT_TRUE(loaded_drafter.ok()) << loaded_drafter.error().message;
     EXPECT_TRUE(loaded_drafter->set_aside.empty()) << drafter;
   }
-  EXPECT_GE(found, 1u);
 }
 
 }  // namespace

@@ -54,10 +54,9 @@ struct DrafterLayerWeights {
   TensorView input_norm;  // [hidden] f32, plain, as all norms of the drafter
   TensorView post_norm;   // [hidden] f32
   ops::LinearWeight q;    // [q_heads * head_dim, hidden]
-  ops::LinearWeight
-      kv;             // parts k_proj, v_proj [kv_heads * head_dim, hidden]; context needs no query
-  TensorView q_norm;  // [head_dim] f32
-  TensorView k_norm;  // [head_dim] f32
+  ops::LinearWeight kv;   // parts k_proj, v_proj [kv_heads * head_dim, hidden]: context needs no q
+  TensorView q_norm;      // [head_dim] f32
+  TensorView k_norm;      // [head_dim] f32
   ops::LinearWeight out;  // [hidden, q_heads * head_dim]
   MlpWeights mlp;
 };

@@ -1,5 +1,5 @@
-// The list of operations: what a model may ask of a backend. The structs are the interface; the cpu
-// and cuda folders are two interpreters of the same list.
+// The list of operations: what a model may ask of a backend. The structs are the interface; each
+// backend (ops/cpu) is an interpreter of the same list.
 #pragma once
 
 #include <variant>

@@ -7,7 +7,6 @@ namespace gallop::server {
 namespace {
 
 constexpr std::string_view kFormRoot = "body";
-constexpr std::string_view kMissingFeature = "(missing feature)";  // in the place of a field's name
 
 std::string_view reason_phrase(int status) {
   switch (status) {
@@ -33,7 +32,6 @@ std::string_view reason_phrase(int status) {
 }  // namespace
 
 ApiError to_api_error(const Error& error) {
-  if (error.param == kMissingFeature) return {501, error.message, "NotImplementedError", {}};
   ApiError result{400, error.message, "BadRequestError", error.param};
   switch (error.code) {
     case ErrorCode::kInvalidInput:
@@ -43,6 +41,10 @@ ApiError to_api_error(const Error& error) {
     case ErrorCode::kNotFound:
       result.status = 404;
       result.type = "NotFoundError";
+      break;
+    case ErrorCode::kUnsupported:
+      result.status = 501;
+      result.type = "NotImplementedError";
       break;
     case ErrorCode::kUnavailable:
       result.status = 503;
@@ -86,10 +88,6 @@ Error form_error(const std::string& path, const std::string& message) {
   std::string param(kFormRoot);
   if (!path.empty()) param += "." + path;
   return {message, ErrorCode::kInvalidInput, std::move(param)};
-}
-
-Error missing_feature(const std::string& message) {
-  return {message, ErrorCode::kInvalidInput, std::string(kMissingFeature)};
 }
 
 }  // namespace gallop::server

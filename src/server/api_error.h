@@ -16,9 +16,9 @@ struct ApiError {
   std::string param;  // empty: null
 };
 
-// kInvalidInput and kTooLarge are 400, kNotFound 404, kUnavailable 503, kInternal 500. A `param`
-// that begins with "body" says that the request's form is wrong (type "Bad Request"); any other one
-// names the field whose value is ("BadRequestError"). What missing_feature() made is 501.
+// kInvalidInput and kTooLarge are 400, kNotFound 404, kUnsupported 501, kUnavailable 503, kInternal
+// 500. A `param` that begins with "body" says that the request's form is wrong (type "Bad
+// Request"); any other one names the field whose value is ("BadRequestError").
 ApiError to_api_error(const Error& error);
 
 // An error of the HTTP layer: the type is the status' reason phrase.
@@ -30,8 +30,5 @@ HttpResponse json_response(const Json& body, int status = 200);
 
 // Form errors: `path` is the dotted path below the body, e.g. "messages.0.role".
 Error form_error(const std::string& path, const std::string& message);
-
-// A request that is right but asks for what this server lacks: 501.
-Error missing_feature(const std::string& message);
 
 }  // namespace gallop::server

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "server/api_error.h"
 #include "server/chat_messages.h"
@@ -16,8 +17,7 @@ namespace {
 
 bool is_json_type(std::string_view content_type) {
   constexpr std::string_view kJsonType = "application/json";
-  std::string lower(content_type.substr(0, content_type.find(';')));
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  std::string lower = lower_case(content_type.substr(0, content_type.find(';')));
   while (lower.ends_with(' ') || lower.ends_with('\t')) lower.pop_back();
   return lower == kJsonType;
 }
@@ -31,17 +31,6 @@ std::string request_id_of(const HttpRequest& request) {
 bool ends_in_think(std::string_view prompt) {
   const size_t last = prompt.find_last_not_of(" \t\r\n");
   return last != std::string_view::npos && prompt.substr(0, last + 1).ends_with("<think>");
-}
-
-// Clients match the opening of this message by its text.
-Error context_error(int32_t limit, int64_t wanted, size_t prompt_tokens) {
-  return {
-      fmt::format("This model's maximum context length is {} tokens. However, you requested {} "
-                  "output tokens and your prompt contains at least {} input tokens, for a total "
-                  "of at least {} tokens. Please reduce the length of the input prompt or the "
-                  "number of requested output tokens.",
-                  limit, wanted, prompt_tokens, wanted + static_cast<int64_t>(prompt_tokens)),
-      ErrorCode::kInvalidInput, "input_tokens"};
 }
 
 }  // namespace
@@ -120,26 +109,20 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
   chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
   chat.prompt = model_.tokenizer.encode(*prompt, false);
   chat.starts_in_reasoning = ends_in_think(*prompt);
-  RETURN_IF_ERROR(check_length(chat));
+  set_max_tokens(chat);
   return chat;
 } catch (const std::exception& error) {  // out of memory for one request's data
   return Error{fmt::format("The request could not be prepared: {}.", error.what()),
                ErrorCode::kInternal};
 }
 
-Result<void> ChatService::check_length(PreparedChat& chat) const {
-  const int32_t limit = generator_.max_model_len();
-  const size_t prompt_tokens = chat.prompt.size();
-  const bool given = chat.request.engine.max_tokens > 0;
-  const int64_t wanted = given ? chat.request.engine.max_tokens : 1;
-  if (wanted + static_cast<int64_t>(prompt_tokens) > limit) {
-    return context_error(limit, wanted, prompt_tokens);
-  }
-  if (!given) {
-    const int32_t room = limit - static_cast<int32_t>(prompt_tokens);
-    chat.request.engine.max_tokens = std::min(room, model_.defaults.max_new_tokens.value_or(room));
-  }
-  return {};
+// Where the request names no length of the answer: what the context leaves, or the model's own. A
+// prompt that leaves nothing is the engine's to refuse.
+void ChatService::set_max_tokens(PreparedChat& chat) const {
+  int32_t& max_tokens = chat.request.engine.max_tokens;
+  if (max_tokens > 0) return;
+  const int32_t room = generator_.max_model_len() - static_cast<int32_t>(chat.prompt.size());
+  if (room > 0) max_tokens = std::min(room, model_.defaults.max_new_tokens.value_or(room));
 }
 
 void ChatService::start(const std::shared_ptr<ChatSession>& session,

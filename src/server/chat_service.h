@@ -51,7 +51,7 @@ class ChatService {
 
  private:
   Result<PreparedChat> prepare(const std::string& body) const;
-  Result<void> check_length(PreparedChat& chat) const;
+  void set_max_tokens(PreparedChat& chat) const;
   void start(const std::shared_ptr<ChatSession>& session, Result<PreparedChat> prepared);
   void forget(uint64_t number);
 

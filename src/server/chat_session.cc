@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/split_mix.h"
 #include "server/sse.h"
 
 namespace gallop::server {
@@ -24,13 +25,10 @@ using Kind = text::OutputPiece::Kind;
 
 }  // namespace
 
-// The finaliser of SplitMix64 over the index's place in its sequence.
+// The index's place in SplitMix64's sequence.
 uint64_t choice_seed(uint64_t seed, size_t index) {
   if (index == 0) return seed;
-  uint64_t z = seed + index * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
+  return split_mix(seed + index * kSplitMixStep);
 }
 
 ChatSession::ChatSession(const Context& context, std::shared_ptr<HttpExchange> exchange,

@@ -1,7 +1,6 @@
 #include "server/json_fields.h"
 
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,13 +12,7 @@ namespace {
 
 // An integer, or a float that is one ("5.0"), as Python's clients write them.
 std::optional<int64_t> whole_number(const Json& value) {
-  if (value.is_number_unsigned()) {
-    const uint64_t number = value.get<uint64_t>();
-    if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
-    return static_cast<int64_t>(number);
-  }
-  if (value.is_number_integer()) return value.get<int64_t>();
-  if (!value.is_number_float()) return std::nullopt;
+  if (!value.is_number_float()) return json_integer(value);
   const double number = value.get<double>();
   constexpr double kExactIntegers = 9007199254740992;  // 2^53
   if (number != std::trunc(number) || std::abs(number) > kExactIntegers) return std::nullopt;

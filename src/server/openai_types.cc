@@ -56,7 +56,7 @@ Result<void> refuse_unsupported(const JsonFields& fields) {
   for (const auto& [name, neutral] : kUnsupported) {
     const Json* value = fields.find(name);
     if (value == nullptr || *value == Json::parse(neutral)) continue;
-    return missing_feature(fmt::format("{} is not available on this server.", name));
+    return Error{fmt::format("{} is not available on this server.", name), ErrorCode::kUnsupported};
   }
   const Json* format = fields.find("response_format");
   if (format == nullptr) return {};
@@ -66,9 +66,10 @@ Result<void> refuse_unsupported(const JsonFields& fields) {
   }
   const auto type = format->find("type");
   if (type == format->end() || *type != "text") {
-    return missing_feature(
+    return Error{
         "response_format: only the type 'text' is available, this server has no constrained "
-        "decoding.");
+        "decoding.",
+        ErrorCode::kUnsupported};
   }
   return {};
 }
@@ -221,9 +222,10 @@ void read_tool_choice(JsonFields& fields, ChatRequest& request) {
     return;
   }
   if (choice->is_object() || *choice == "required") {
-    fields.fail(missing_feature(
-        "tool_choice: 'required' and named functions need constrained decoding, which this server "
-        "does not have; use 'auto' or 'none'."));
+    fields.fail(
+        {"tool_choice: 'required' and named functions need constrained decoding, which this server "
+         "does not have; use 'auto' or 'none'.",
+         ErrorCode::kUnsupported});
     return;
   }
   fields.wrong_value("tool_choice", fmt::format("tool_choice must be 'none', 'auto', 'required' or "

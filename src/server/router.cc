@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.h"
 #include "server/api_error.h"
 
 namespace gallop::server {
@@ -20,11 +21,7 @@ int hex_digit(char c) {
 }
 
 std::string_view bearer_token(std::string_view header) {
-  if (header.size() < kBearer.size()) return {};
-  for (size_t i = 0; i < kBearer.size(); ++i) {
-    const char c = header[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kBearer[i]) return {};
-  }
+  if (lower_case(header.substr(0, kBearer.size())) != kBearer) return {};
   return header.substr(kBearer.size());
 }
 

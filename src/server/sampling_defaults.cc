@@ -2,19 +2,15 @@
 
 #include <limits>
 
-#include "base/json.h"
+#include "base/file.h"
 #include "server/json_fields.h"
 
 namespace gallop::server {
 
-Result<SamplingDefaults> load_sampling_defaults(const std::filesystem::path& directory) {
+Result<SamplingDefaults> parse_sampling_defaults(const Json& json) {
+  if (!json.is_object()) return Error{"expected a JSON object"};
   SamplingDefaults defaults;
-  const std::filesystem::path path = directory / "generation_config.json";
-  std::error_code ignored;  // a file that can not be looked at is reported by the load below
-  if (!std::filesystem::exists(path, ignored)) return defaults;
-  ASSIGN_OR_RETURN(const Json config, load_json_file(path, 1 << 20));
-  if (!config.is_object()) return Error{path.string() + ": expected a JSON object"};
-  JsonFields fields(config, "");
+  JsonFields fields(json, "");
   constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
   const auto number = [&fields](const char* key, double min, double max, float& value) {
     if (const auto found = fields.number(key, min, max)) value = static_cast<float>(*found);
@@ -31,9 +27,18 @@ Result<SamplingDefaults> load_sampling_defaults(const std::filesystem::path& dir
   if (const auto most = fields.integer("max_new_tokens", 1, kMost)) {
     defaults.max_new_tokens = static_cast<int32_t>(*most);
   }
-  if (fields.error()) {
-    return Error{path.string() + ": " + fields.error()->message, ErrorCode::kInvalidInput,
-                 fields.error()->param};
+  if (fields.error()) return *fields.error();
+  return defaults;
+}
+
+Result<SamplingDefaults> load_sampling_defaults(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "generation_config.json";
+  if (!file_exists(path)) return SamplingDefaults{};
+  ASSIGN_OR_RETURN(const Json json, load_json_file(path, 1 << 20));
+  Result<SamplingDefaults> defaults = parse_sampling_defaults(json);
+  if (!defaults.ok()) {
+    return Error{path.string() + ": " + defaults.error().message, ErrorCode::kInvalidInput,
+                 defaults.error().param};
   }
   return defaults;
 }

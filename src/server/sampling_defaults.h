@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace gallop::server {
@@ -20,7 +21,10 @@ struct SamplingDefaults {
   std::optional<int32_t> max_new_tokens;
 };
 
-// A directory without the file gives OpenAI's defaults; a wrong value names its key.
+// `json` is a whole generation_config.json. Errors name the key; the caller adds the path.
+Result<SamplingDefaults> parse_sampling_defaults(const Json& json);
+
+// A directory without the file gives OpenAI's defaults.
 Result<SamplingDefaults> load_sampling_defaults(const std::filesystem::path& directory);
 
 }  // namespace gallop::server

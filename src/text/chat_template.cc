@@ -67,8 +67,7 @@ std::vector<std::pair<std::string, Json>> special_tokens(const Json& config) {
 }
 
 Result<Json> load_config(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return Json(Json::object());
+  if (!file_exists(path)) return Json(Json::object());
   // Its added_tokens_decoder may have more keys than a request's objects.
   ASSIGN_OR_RETURN(Json config,
                    load_json_file(path, kMaxConfigBytes, {.max_keys = size_t{1} << 16}));
@@ -112,8 +111,7 @@ Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& directory) 
   const std::filesystem::path template_path = directory / "chat_template.jinja";
   std::vector<NamedTemplate> templates;
   std::filesystem::path origin = template_path;
-  std::error_code error;
-  if (std::filesystem::exists(template_path, error)) {
+  if (file_exists(template_path)) {
     ASSIGN_OR_RETURN(std::string source, read_file(template_path, kMaxTemplateBytes));
     templates.push_back({"default", std::move(source)});
   } else if (config.contains("chat_template") && !config["chat_template"].is_null()) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 #include "base/file.h"
@@ -162,13 +161,12 @@ Result<Tokenizer> Tokenizer::from_text(std::string_view tokenizer_json,
 Result<Tokenizer> Tokenizer::load(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "tokenizer.json";
   const std::filesystem::path config_path = directory / "tokenizer_config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
+  if (!file_exists(path)) {
     return Error{path.string() + ": no such file", ErrorCode::kNotFound, path.string()};
   }
   ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
   std::string config;
-  if (std::filesystem::exists(config_path, ignored)) {
+  if (file_exists(config_path)) {
     ASSIGN_OR_RETURN(config, read_file(config_path, kMaxFileBytes));
     if (config.empty()) return Error{config_path.string() + ": expected JSON, found an empty file"};
   }

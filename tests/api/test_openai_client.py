@@ -165,13 +165,13 @@ def test_max_tokens(client):
 
 def test_seed_and_choices(client):
     # foal is sure of itself: only a hot and uncut distribution gives several answers.
-    options = {"temperature": 2, "top_p": 1, "seed": 11, "max_tokens": 48,
+    options = {"temperature": 2, "top_p": 1, "seed": 11, "max_tokens": 16,
                "extra_body": {**THINKING_OFF, "top_k": 0}}
     three = ask(client, STORY, n=3, **options)
     assert [choice.index for choice in three.choices] == [0, 1, 2]
     texts = [choice.message.content for choice in three.choices]
     assert len(set(texts)) > 1
-    assert three.usage.completion_tokens <= 3 * 48
+    assert three.usage.completion_tokens <= 3 * 16
     assert [c.message.content for c in ask(client, STORY, n=3, **options).choices] == texts
     assert ask(client, STORY, **options).choices[0].message.content == texts[0]
     streamed, _, _ = joined(ask(client, STORY, n=3, stream=True, **options))
@@ -205,6 +205,8 @@ BAD_REQUESTS = {
         {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}}]}]}, 400,
         "messages"),
     "context": ({"max_tokens": 10_000_000}, 400, "input_tokens"),
+    "long prompt": ({"messages": [{"role": "user", "content": "word " * 50_000}], "stream": True},
+                    400, "input_tokens"),
     "several greedy choices": ({"n": 2, "temperature": 0}, 400, "n"),
     "empty stop": ({"stop": ""}, 400, "stop"),
     "empty tools": ({"tools": []}, 400, "tools"),
@@ -228,6 +230,8 @@ def test_bad_request(client, server_url, name):
     assert error["code"] == status
     assert error["param"] == param
     assert error["message"]
+    if param == "input_tokens":
+        assert error["message"].startswith("This model's maximum context length is ")
 
 
 def test_bad_bytes(server_url):

@@ -39,6 +39,9 @@ def test_failures_name_their_cause(gallop, foal):
     missing = run(gallop, foal / "nothing")
     assert missing.returncode == 1
     assert "nothing" in missing.stderr
+    wrapped = run(gallop, foal / "target", "--speculative-config",
+                  '{"num_speculative_tokens": 18446744073709551615}')
+    assert wrapped.returncode == 2 and "num_speculative_tokens must be" in wrapped.stderr
     method = run(gallop, foal / "target", "--speculative-config", '{"method": "mtp"}')
     assert method.returncode == 1
     assert "mtp" in method.stderr

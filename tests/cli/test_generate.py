@@ -1,6 +1,7 @@
 """`gallop generate` and `gallop score` as scripts see them: outputs, errors, exit codes."""
 
 import json
+import shutil
 import subprocess
 
 import numpy
@@ -63,7 +64,7 @@ def test_plain_text_and_speculation_off(generate, messages):
 
 def test_seeds(generate):
     options = ["--prompt", "a", "--temperature", 2, "--top-k", 0, "--top-p", 1, "--json",
-               "--max-tokens", 24]
+               "--max-tokens", 8]
     answers = [json.loads(generate(*options, "--seed", seed).stdout) for seed in (7, 8, 9)]
     again = json.loads(generate(*options, "--seed", 7, "--spec-tokens", 3).stdout)
     assert again["tokens"] == answers[0]["tokens"]
@@ -222,6 +223,27 @@ def test_directories_that_are_no_models(gallop, foal):
     assert "/no/such" in missing.stderr
     swapped = run(gallop, "generate", "--model", foal / "drafter", "--prompt", "a", code=1)
     assert swapped.stderr.strip()
+
+
+def test_names_that_cannot_be_looked_at(gallop, foal, tmp_path):
+    long = run(gallop, "generate", "--model", "a" * 5000, "--tokens", "1", code=1)
+    assert "File name too long" in long.stderr
+    copy = tmp_path / "target"
+    shutil.copytree(foal / "target", copy)
+    (copy / "tokenizer.json").unlink()
+    (copy / "tokenizer.json").symlink_to(copy / "tokenizer.json")
+    loop = run(gallop, "generate", "--model", copy, "--tokens", "1", code=1)
+    assert "tokenizer.json" in loop.stderr
+
+
+def test_integers_do_not_wrap(generate, tmp_path):
+    for flag in ("--top-k", "--max-tokens"):
+        assert generate("--prompt", "a", flag, 2**64 - 1, code=2).stderr
+    batch = tmp_path / "batch.jsonl"
+    batch.write_text("".join(json.dumps({"tokens": [1], key: 2**64 - 1}) + "\n"
+                             for key in ("top_k", "max_tokens", "min_tokens")))
+    answers = generate("--batch", batch, code=1).stdout.splitlines()
+    assert all("32-bit integer" in json.loads(answer)["error"] for answer in answers)
 
 
 def test_directory_without_tokenizer_runs_by_ids(gallop, root):

@@ -1,5 +1,6 @@
-// The body of a chat request: any JSON either gives a request whose messages are in the templates'
-// form, or an error that a client is told.
+// What a request is made of, a generation_config.json and the body of a chat request: any JSON
+// either gives a request whose messages are in the templates' form, or an error that a client is
+// told.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9,11 +10,14 @@
 #include "server/api_error.h"
 #include "server/chat_messages.h"
 #include "server/openai_types.h"
+#include "server/sampling_defaults.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr int32_t kVocab = 1000;
   const auto body = gallop::parse_json(std::string_view(reinterpret_cast<const char*>(data), size));
   if (!body.ok()) return 0;
+  const auto defaults = gallop::server::parse_sampling_defaults(*body);
+  if (defaults.ok()) CHECK(defaults->temperature >= 0 && defaults->top_p > 0);
   auto request = gallop::server::parse_chat_request(*body, {}, kVocab);
   if (!request.ok()) {
     CHECK(!request.error().message.empty());

@@ -21,13 +21,14 @@ struct SampleOptions {
   float presence_penalty = 0;
   float frequency_penalty = 0;
   float repetition_penalty = 1;
-  int32_t top_k = 0;          // 0: off
-  int32_t position = 0;       // of the token to be chosen
-  int32_t history_begin = 0;  // [history_begin, generated_begin) is the prompt,
-  int32_t generated_begin =
-      0;                    // [generated_begin, history_end) what was generated before this row;
-  int32_t history_end = 0;  // both empty when no penalty is on
-  int32_t bias_begin = 0;   // [bias_begin, bias_end) of the bias lists; -inf bans a token
+  int32_t top_k = 0;     // 0: off
+  int32_t position = 0;  // of the token to be chosen
+  // [history_begin, generated_begin) is the prompt, [generated_begin, history_end) what was
+  // generated before this row; both are empty when no penalty is on.
+  int32_t history_begin = 0;
+  int32_t generated_begin = 0;
+  int32_t history_end = 0;
+  int32_t bias_begin = 0;  // [bias_begin, bias_end) of the bias lists; -inf bans a token
   int32_t bias_end = 0;
   int32_t reserved = 0;
 };

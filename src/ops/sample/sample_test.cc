@@ -409,9 +409,9 @@ TEST(Sample, TopPKeepsAtLeastOne) {
   EXPECT_EQ(sample_one({{1, 2, 7, 3}, {.seed = 4, .temperature = 1, .top_p = 0}}), 2);
 }
 
-// Temperatures so small that scores overflow still give an id, one of the best.
+// The least temperature there is, and one that counts as 0.
 TEST(Sample, TinyTemperaturesGiveTheBest) {
-  for (const float temperature : {1e-5f, 1e-30f}) {
+  for (const float temperature : {kLeastTemperature, 1e-30f}) {
     const SampleOptions options{
         .seed = 9, .temperature = temperature, .top_p = 0.9f, .min_p = 0.1f};
     EXPECT_EQ(sample_one({{-3, 2, 7, -1}, options}), 2);

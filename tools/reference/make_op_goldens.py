@@ -3,7 +3,7 @@
 
     python3 -m venv /tmp/goldens
     /tmp/goldens/bin/pip install torch transformers numpy safetensors
-    /tmp/goldens/bin/python tools/make_op_goldens.py
+    /tmp/goldens/bin/python tools/reference/make_op_goldens.py
 
 Everything is float32 on the CPU. Each case holds its inputs and `out`; tests/ops_golden_test.cc
 feeds the inputs to the ops and compares. The tensors are committed; nothing else needs torch.
@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from transformers.models.qwen3 import modeling_qwen3 as qwen3
 from transformers.models.qwen3_5 import modeling_qwen3_5 as qwen35
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def norms():
