@@ -1,5 +1,5 @@
-# Debian 12 / Ubuntu 24.04 packages; `make deps` installs them. Header-only wherever a library
-# offers it, so that one binary runs on both.
+# Debian 12 / Ubuntu 24.04 packages; `make deps` installs them. Headers wherever a library offers
+# them (fmt: src/base/fmt.cc), so that one binary runs on both.
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)

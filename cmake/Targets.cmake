@@ -4,10 +4,10 @@ function(gallop_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
   add_library(gallop_${name} STATIC ${ARG_SOURCES})
   target_include_directories(gallop_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
-  target_compile_definitions(gallop_${name} PUBLIC FMT_HEADER_ONLY SPDLOG_FMT_EXTERNAL)
+  target_compile_definitions(gallop_${name} PUBLIC SPDLOG_FMT_EXTERNAL)
   list(TRANSFORM ARG_DEPENDS PREPEND gallop_)
   target_link_libraries(gallop_${name} PUBLIC ${ARG_DEPENDS} nlohmann_json::nlohmann_json
-                        fmt::fmt-header-only spdlog::spdlog_header_only ${ARG_LINKS})
+                        spdlog::spdlog_header_only ${ARG_LINKS})
 endfunction()
 
 # gallop_test(name SOURCES ... DEPENDS folders...): the unit tests of one folder, run by CTest.
