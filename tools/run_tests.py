@@ -21,7 +21,7 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
-PYTEST = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest", "-n", "2"]
+PYTEST = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest"]
 THREADED = ("base", "engine", "server")  # folders whose tests run under TSan
 SANITIZED = ("api", "checkpoint", "cli", "text_oracle")  # whose program runs under ASan + UBSan
 FULL_FUZZ_SECONDS = 300
@@ -64,7 +64,7 @@ def ctest(preset, regex="", env=None, prefix=()):
 
 
 def pytest(name, *arguments, env=None, prefix=()):
-    """Python tests, two at a time, with the environment's pytest."""
+    """Python tests, with the environment's pytest."""
     junit = RESULTS / f"pytest-{name}.xml"
     command = [*prefix, *PYTEST, "-q", f"--junitxml={junit}", *arguments]
     return run_counted(f"pytest {name}", command, junit, env)
@@ -98,7 +98,8 @@ def python_folders():
 
 
 def tier_test():
-    return [ctest("release"), pytest("all", *(f"tests/{name}" for name in python_folders()))]
+    folders = [f"tests/{name}" for name in python_folders()]
+    return [ctest("release"), pytest("all", "-n2", *folders)]  # two at a time
 
 
 def tier_sanitize():
@@ -133,7 +134,7 @@ def full_parts():
     """Name and action of each part; one part per folder of Python tests."""
     parts = {"unit": lambda: ctest("release")}
     for name in python_folders():
-        parts[name] = lambda name=name: pytest(f"full-{name}", "--full", "-n0", f"tests/{name}")
+        parts[name] = lambda name=name: pytest(f"full-{name}", "--full", f"tests/{name}")
     parts["sanitize"] = lambda: total(tier_sanitize())
     parts["fuzz"] = fuzz_part
     return parts

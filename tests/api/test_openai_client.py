@@ -182,7 +182,7 @@ def test_disconnect_in_mid_stream(gallop, foal, reference_items):
     """The server goes on, and the abandoned answer gives up the only place for a request."""
     item = complete_item(reference_items, True)
     with running_server(gallop, foal, "--max-num-seqs", "1") as (url, _):
-        client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0, timeout=15)
+        client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0, timeout=60)
         stream = ask(client, STORY, stream=True, extra_body={"ignore_eos": True})
         for _, chunk in zip(range(3), stream):
             assert chunk.choices
