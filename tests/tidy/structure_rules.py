@@ -36,11 +36,12 @@ MAX_DIAGNOSTICS = 8
 
 # Conditional compilation, by file: may shrink, never grow. Each is about the instruction set.
 CONDITIONALS = {
-    "src/ops/cpu/simd.cc": 1,  # the table of all targets exists once
     "src/base/thread_pool.cc": 2,  # the pause instruction of x86-64 and aarch64
 }
 
-CONDITION = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b", re.MULTILINE)
+# Highway's own (once per file, per target, include guards per target) are what #if is for.
+CONDITION = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b(?!.*\bHWY_)(?!.*_INL_H_)",
+                       re.MULTILINE)
 
 MAX_TREE_BYTES = 48 << 20
 MAX_TEST_TENSOR_BYTES = 8 << 20

@@ -138,13 +138,19 @@ def _is_call(node):
 
 
 def header_prologues(tree):
-    """A header opens with 1 to 8 lines on what it owns, then `#pragma once`."""
+    """A header opens with 1 to 8 lines on what it owns, then `#pragma once`.
+
+    One that is compiled once per instruction set (`*_inl.h`) has Highway's guard in its place.
+    """
     found = []
     for path in tree.files("src/*.h", "src/*.cuh"):
         lines = tree.texts[path].split("\n")
         comment = next((i for i, line in enumerate(lines) if not line.startswith("//")), 0)
         if not 1 <= comment <= 8:
             found.append(f"{path}: opens with {comment} comment lines, expected 1 to 8")
+        elif path.endswith("_inl.h"):
+            if not lines[comment].endswith("== defined(HWY_TARGET_TOGGLE)"):
+                found.append(f"{path}: line {comment + 1} is not a guard per instruction set")
         elif lines[comment] != "#pragma once":
             found.append(f"{path}: line {comment + 1} is not '#pragma once'")
     return found

@@ -5,26 +5,9 @@
 
 #include <cstdint>
 
-#include "tensor/dtype.h"
-
 namespace gallop::ops::simd {
 
-// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * k + i], summed as the
-// contract of Linear says.
-struct LinearBlock {
-  const float* x = nullptr;
-  int64_t x_stride = 0;
-  int64_t rows = 0;
-  const void* weight = nullptr;  // [columns, k] of `dtype`: F32, BF16 or F16
-  DType dtype = DType::kF32;
-  int64_t k = 0;
-  int64_t columns = 0;
-  float* out = nullptr;
-  int64_t out_stride = 0;
-};
-void linear_block(const LinearBlock& block);
-
-// Sum of a[i] * b[i], in the order of linear_block.
+// Sum of a[i] * b[i], added up in the order that the contract of Linear gives.
 float dot(const float* a, const float* b, int64_t n);
 
 // y[i] = fma(a, x[i], y[i]).

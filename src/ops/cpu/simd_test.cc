@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
+#include "ops/cpu/simd_linear.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
 

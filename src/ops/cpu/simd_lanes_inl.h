@@ -1,0 +1,85 @@
+// The lanes that every inner loop of the CPU backend works on, for the instruction set that is
+// being compiled: sixteen logical lanes, one, two or four vectors. Included once per instruction
+// set, by files that go through hwy/foreach_target.h.
+#if defined(GALLOP_OPS_CPU_SIMD_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GALLOP_OPS_CPU_SIMD_LANES_INL_H_
+#undef GALLOP_OPS_CPU_SIMD_LANES_INL_H_
+#else
+#define GALLOP_OPS_CPU_SIMD_LANES_INL_H_
+#endif
+
+#include <cstdint>
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace gallop::ops::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr int kLanes = 16;
+using D = hn::CappedTag<float, kLanes>;
+using V = hn::Vec<D>;
+constexpr int kWidth = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kVectors = kLanes / kWidth;
+
+HWY_INLINE V load(const float* from) { return hn::LoadU(D(), from); }
+
+HWY_INLINE V load(const hwy::float16_t* from) {
+  return hn::PromoteTo(D(), hn::LoadU(hn::Rebind<hwy::float16_t, D>(), from));
+}
+
+// bfloat16 is the upper half of a float.
+HWY_INLINE V load(const uint16_t* from) {
+  const hn::Rebind<uint32_t, D> wide;
+  const hn::Rebind<uint16_t, D> narrow;
+  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(wide, hn::LoadU(narrow, from))));
+}
+
+// The fixed tree over sixteen lanes: l + (l + 8), then + 4, + 2, + 1.
+HWY_INLINE float reduce(const V* sums) {
+  HWY_ALIGN float lanes[kLanes];
+  for (int v = 0; v < kVectors; ++v) hn::Store(sums[v], D(), lanes + v * kWidth);
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  }
+  return lanes[0];
+}
+
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void reduce_four(const V (*sums)[kVectors], float* out) {
+  for (int i = 0; i < 4; ++i) out[i] = reduce(sums[i]);
+}
+#else
+using Quad = hn::FixedTag<float, 4>;
+
+// The first two levels of the tree: lane l is (l + (l + 8)) + ((l + 4) + (l + 12)).
+template <int WIDTH = kWidth>
+HWY_INLINE hn::Vec<Quad> fold_to_four(const hn::Vec<hn::FixedTag<float, WIDTH> >* sums) {
+  if constexpr (WIDTH == 16) {
+    const hn::Half<hn::FixedTag<float, WIDTH> > half;
+    const auto eight = hn::Add(hn::LowerHalf(half, sums[0]), hn::UpperHalf(half, sums[0]));
+    return hn::Add(hn::LowerHalf(Quad(), eight), hn::UpperHalf(Quad(), eight));
+  } else if constexpr (WIDTH == 8) {
+    const auto eight = hn::Add(sums[0], sums[1]);
+    return hn::Add(hn::LowerHalf(Quad(), eight), hn::UpperHalf(Quad(), eight));
+  } else {
+    return hn::Add(hn::Add(sums[0], sums[2]), hn::Add(sums[1], sums[3]));
+  }
+}
+
+// reduce() of four sums at once.
+HWY_INLINE void reduce_four(const V (*sums)[kVectors], float* out) {
+  const auto a = fold_to_four(sums[0]);
+  const auto b = fold_to_four(sums[1]);
+  const auto c = fold_to_four(sums[2]);
+  const auto d = fold_to_four(sums[3]);
+  const auto ab = hn::Add(hn::ConcatLowerLower(Quad(), b, a), hn::ConcatUpperUpper(Quad(), b, a));
+  const auto cd = hn::Add(hn::ConcatLowerLower(Quad(), d, c), hn::ConcatUpperUpper(Quad(), d, c));
+  hn::StoreU(hn::Add(hn::ConcatEven(Quad(), cd, ab), hn::ConcatOdd(Quad(), cd, ab)), Quad(), out);
+}
+#endif
+
+}  // namespace gallop::ops::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

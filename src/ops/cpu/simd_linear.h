@@ -1,0 +1,31 @@
+// The inner loops of Linear, compiled once per instruction set and chosen at run time (Highway).
+// One row multiplies the stored weights as they come; several rows share weights that were widened
+// to f32 into a panel small enough for the first-level cache. Both add up in the one order that the
+// contract of Linear gives, so the number of rows changes no bit.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace gallop::ops::simd {
+
+// Columns of a panel: callers that split a matrix do so at multiples of it.
+inline constexpr int64_t kPanelColumns = 12;
+
+// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * k + i], summed as the
+// contract of Linear says.
+struct LinearBlock {
+  const float* x = nullptr;
+  int64_t x_stride = 0;
+  int64_t rows = 0;
+  const void* weight = nullptr;  // [columns, k] of `dtype`: F32, BF16 or F16
+  DType dtype = DType::kF32;
+  int64_t k = 0;
+  int64_t columns = 0;
+  float* out = nullptr;
+  int64_t out_stride = 0;
+};
+void linear_block(const LinearBlock& block);
+
+}  // namespace gallop::ops::simd
