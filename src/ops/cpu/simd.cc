@@ -49,71 +49,6 @@ void axpy(float a, const float* x, float* y, int64_t n) {
   }
 }
 
-// Columns [j, j + VECTORS * kWidth) of the state; `tag` may be a narrower vector for the tail.
-template <int VECTORS, class Tag>
-HWY_INLINE void gdn_columns(Tag tag, float* state, const GdnToken& token, int64_t j) {
-  using Vec = hn::Vec<Tag>;
-  constexpr int kStep = static_cast<int>(hn::MaxLanes(Tag()));
-  const Vec decay = hn::Set(tag, token.decay);
-  Vec sums[VECTORS];
-  for (int v = 0; v < VECTORS; ++v) sums[v] = hn::Zero(tag);
-  for (int64_t i = 0; i < token.k_dim; ++i) {
-    float* row = state + i * token.v_dim + j;
-    const Vec k = hn::Set(tag, token.k[i]);
-    for (int v = 0; v < VECTORS; ++v) {
-      const Vec faded = hn::Mul(hn::LoadU(tag, row + v * kStep), decay);
-      hn::StoreU(faded, tag, row + v * kStep);
-      sums[v] = hn::MulAdd(faded, k, sums[v]);
-    }
-  }
-  Vec u[VECTORS];
-  for (int v = 0; v < VECTORS; ++v) {
-    const Vec value = hn::LoadU(tag, token.v + j + v * kStep);
-    u[v] = hn::Mul(hn::Set(tag, token.beta), hn::Sub(value, sums[v]));
-    hn::StoreU(u[v], tag, token.u + j + v * kStep);
-    sums[v] = hn::Zero(tag);
-  }
-  for (int64_t i = 0; i < token.k_dim; ++i) {
-    float* row = state + i * token.v_dim + j;
-    const Vec k = hn::Set(tag, token.k[i]);
-    const Vec q = hn::Set(tag, token.q[i]);
-    for (int v = 0; v < VECTORS; ++v) {
-      const Vec updated = hn::MulAdd(k, u[v], hn::LoadU(tag, row + v * kStep));
-      hn::StoreU(updated, tag, row + v * kStep);
-      sums[v] = hn::MulAdd(updated, q, sums[v]);
-    }
-  }
-  for (int v = 0; v < VECTORS; ++v) hn::StoreU(sums[v], tag, token.out + j + v * kStep);
-}
-
-void gdn_token(float* state, const GdnToken& token) {
-  constexpr int kBlock = 4;
-  int64_t j = 0;
-  for (; j + kBlock * kWidth <= token.v_dim; j += kBlock * kWidth) {
-    gdn_columns<kBlock>(D(), state, token, j);
-  }
-  for (; j + kWidth <= token.v_dim; j += kWidth) gdn_columns<1>(D(), state, token, j);
-  for (; j < token.v_dim; ++j) gdn_columns<1>(hn::CappedTag<float, 1>(), state, token, j);
-}
-
-template <class Tag>
-HWY_INLINE void fold_columns(Tag tag, float* row, float k, const float* u, float decay) {
-  const auto faded = hn::Mul(hn::LoadU(tag, row), hn::Set(tag, decay));
-  hn::StoreU(hn::MulAdd(hn::Set(tag, k), hn::LoadU(tag, u), faded), tag, row);
-}
-
-void gdn_fold(float* state, const float* k, const float* u, float decay, int64_t k_dim,
-              int64_t v_dim) {
-  for (int64_t i = 0; i < k_dim; ++i) {
-    float* row = state + i * v_dim;
-    int64_t j = 0;
-    for (; j + kWidth <= v_dim; j += kWidth) fold_columns(D(), row + j, k[i], u + j, decay);
-    for (; j < v_dim; ++j) {
-      fold_columns(hn::CappedTag<float, 1>(), row + j, k[i], u + j, decay);
-    }
-  }
-}
-
 }  // namespace gallop::ops::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -122,21 +57,10 @@ namespace gallop::ops::simd {
 
 HWY_EXPORT(dot);
 HWY_EXPORT(axpy);
-HWY_EXPORT(gdn_token);
-HWY_EXPORT(gdn_fold);
 
 float dot(const float* a, const float* b, int64_t n) { return HWY_DYNAMIC_DISPATCH(dot)(a, b, n); }
 
 void axpy(float a, const float* x, float* y, int64_t n) { HWY_DYNAMIC_DISPATCH(axpy)(a, x, y, n); }
-
-void gdn_token(float* state, const GdnToken& token) {
-  HWY_DYNAMIC_DISPATCH(gdn_token)(state, token);
-}
-
-void gdn_fold(float* state, const float* k, const float* u, float decay, int64_t k_dim,
-              int64_t v_dim) {
-  HWY_DYNAMIC_DISPATCH(gdn_fold)(state, k, u, decay, k_dim, v_dim);
-}
 
 const char* instruction_set() {
   // Of this machine's, those that were compiled above.

@@ -1,10 +1,12 @@
 #include "ops/cpu/simd.h"
 
+#include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
+#include "ops/cpu/simd_gdn.h"
 #include "ops/cpu/simd_linear.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
@@ -40,15 +42,24 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
                   static_cast<double>(simd::dot(x.view().as<float>(), key.view().as<float>(), k)));
   simd::axpy(0.3f, key.view().as<float>(), results.axpy.view().as<float>(), k);
   const TestTensor value = TestTensor::normal(random, Shape{columns});
-  simd::gdn_token(results.state.view().as<float>(), {.q = x.view().as<float>(),
-                                                     .k = key.view().as<float>(),
-                                                     .v = value.view().as<float>(),
-                                                     .decay = 0.9f,
-                                                     .beta = 0.7f,
-                                                     .u = results.u.view().as<float>(),
-                                                     .out = results.out.view().as<float>(),
-                                                     .k_dim = k,
-                                                     .v_dim = columns});
+  const TestTensor scratch(DType::kF32, Shape{k, simd::kGdnColumns});
+  for (int64_t column = 0; column < columns; column += simd::kGdnColumns) {
+    const float decay = 0.9f, beta = 0.7f;
+    simd::gdn_block({.state = results.state.view().as<float>() + column,
+                     .k_dim = k,
+                     .v_dim = columns,
+                     .columns = std::min(columns - column, simd::kGdnColumns),
+                     .keep = true,
+                     .rows = 1,
+                     .q = x.view().as<float>(),
+                     .k = key.view().as<float>(),
+                     .v = value.view().as<float>() + column,
+                     .decay = &decay,
+                     .beta = &beta,
+                     .u = results.u.view().as<float>() + column,
+                     .out = results.out.view().as<float>() + column,
+                     .scratch = scratch.view().as<float>()});
+  }
   EXPECT_TRUE(results.linear.guards_intact() && results.axpy.guards_intact() &&
               results.state.guards_intact() && results.u.guards_intact() &&
               results.out.guards_intact());
@@ -141,32 +152,75 @@ TEST(Simd, EveryInstructionSetKeepsTheBound) {
   }
 }
 
+// Inputs of some rows of one head, and what became of its state.
+struct GdnRun {
+  static constexpr int64_t kDim = 33;
+  int64_t rows, v_dim;
+  TestTensor q, k, v, decay, beta, state, u, out;
+
+  GdnRun(int64_t num_rows, int64_t columns, Random& random)
+      : rows(num_rows),
+        v_dim(columns),
+        q(TestTensor::normal(random, Shape{rows, kDim})),
+        k(TestTensor::normal(random, Shape{rows, kDim})),
+        v(TestTensor::normal(random, Shape{rows, v_dim})),
+        decay(DType::kF32, Shape{rows}),
+        beta(DType::kF32, Shape{rows}),
+        state(TestTensor::normal(random, Shape{kDim, v_dim})),
+        u(DType::kF32, Shape{rows, v_dim}),
+        out(DType::kF32, Shape{rows, v_dim}) {
+    for (int64_t row = 0; row < rows; ++row) {
+      decay.set(row, random.uniform(0.2, 1));
+      beta.set(row, random.uniform(0, 1));
+    }
+  }
+
+  // Rows [begin, end); the first `fold` rows are taken in before.
+  void run(int64_t begin, int64_t end, int64_t fold, bool keep) const {
+    const TestTensor scratch(DType::kF32, Shape{kDim, simd::kGdnColumns});
+    for (int64_t column = 0; column < v_dim; column += simd::kGdnColumns) {
+      simd::gdn_block({.state = state.view().as<float>() + column,
+                       .k_dim = kDim,
+                       .v_dim = v_dim,
+                       .columns = std::min(v_dim - column, simd::kGdnColumns),
+                       .keep = keep,
+                       .fold = fold,
+                       .fold_k = k.view().as<float>(),
+                       .fold_u = u.view().as<float>() + column,
+                       .fold_decay = decay.view().as<float>(),
+                       .rows = end - begin,
+                       .q = q.view().row<float>(begin),
+                       .k = k.view().row<float>(begin),
+                       .qk_stride = kDim,
+                       .v = v.view().row<float>(begin) + column,
+                       .v_stride = v_dim,
+                       .decay = decay.view().as<float>() + begin,
+                       .beta = beta.view().as<float>() + begin,
+                       .gate_stride = 1,
+                       .u = u.view().row<float>(begin) + column,
+                       .out = out.view().row<float>(begin) + column,
+                       .out_stride = v_dim,
+                       .scratch = scratch.view().as<float>()});
+    }
+  }
+};
+
 // Also where multiply-add is two operations.
-TEST(Simd, FoldDoesToTheStateWhatTheTokenDid) {
+TEST(Simd, FoldDoesToTheStateWhatTheRowsDid) {
   const int64_t supported = hwy::SupportedTargets();
   for (int64_t rest = supported & HWY_TARGETS; rest > 0; rest &= rest - 1) {
     SCOPED_TRACE(hwy::TargetName(rest & -rest));
     const OnlyTarget only(rest & -rest);
     for (const int64_t v_dim : {1, 7, 16, 65, 128}) {
       Random random(3);
-      const TestTensor q = TestTensor::normal(random, Shape{33});
-      const TestTensor k = TestTensor::normal(random, Shape{33});
-      const TestTensor v = TestTensor::normal(random, Shape{v_dim});
-      const TestTensor state = TestTensor::normal(random, Shape{33, v_dim});
-      const TestTensor folded = state;
-      const TestTensor u(DType::kF32, Shape{v_dim}), out(DType::kF32, Shape{v_dim});
-      simd::gdn_token(state.view().as<float>(), {.q = q.view().as<float>(),
-                                                 .k = k.view().as<float>(),
-                                                 .v = v.view().as<float>(),
-                                                 .decay = 0.3f,
-                                                 .beta = 0.9f,
-                                                 .u = u.view().as<float>(),
-                                                 .out = out.view().as<float>(),
-                                                 .k_dim = 33,
-                                                 .v_dim = v_dim});
-      simd::gdn_fold(folded.view().as<float>(), k.view().as<float>(), u.view().as<float>(), 0.3f,
-                     33, v_dim);
-      EXPECT_TRUE(same_bits(folded.view(), state.view())) << v_dim;
+      const GdnRun kept(5, v_dim, random);
+      const GdnRun folded = kept;
+      kept.run(0, 5, 0, true);
+      folded.run(0, 4, 0, false);  // leaves the state alone
+      folded.run(4, 5, 4, true);
+      EXPECT_TRUE(same_bits(folded.state.view(), kept.state.view())) << v_dim;
+      EXPECT_TRUE(same_bits(folded.out.view(), kept.out.view())) << v_dim;
+      EXPECT_TRUE(same_bits(folded.u.view(), kept.u.view())) << v_dim;
     }
   }
 }
