@@ -1,5 +1,5 @@
-#include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 
@@ -8,9 +8,7 @@ void run_cpu(const SiluMul& op, ThreadPool& pool) {
   pool.parallel_for(op.out.extent(0), 4, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const float* gate = op.gate_up.row<const float>(row);
-      const float* up = gate + width;
-      float* out = op.out.row<float>(row);
-      for (int64_t i = 0; i < width; ++i) out[i] = silu(gate[i]) * up[i];
+      simd::silu_mul(gate, gate + width, op.out.row<float>(row), width);
     }
   });
 }
@@ -21,7 +19,7 @@ void run_cpu(const SigmoidMul& op, ThreadPool& pool) {
       for (int64_t head = 0; head < op.x.extent(1); ++head) {
         float* x = op.x.row<float>(row) + head * op.x.stride(1);
         const float* gate = op.gate.row<const float>(row) + head * op.gate.stride(1);
-        for (int64_t i = 0; i < op.x.extent(2); ++i) x[i] *= sigmoid(gate[i]);
+        simd::sigmoid_mul(gate, x, op.x.extent(2));
       }
     }
   });

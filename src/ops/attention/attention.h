@@ -15,8 +15,9 @@ inline constexpr int64_t kKeyTile = 64;
 //   j <= p (causal) or j <= e (not causal), and, with a window w > 0, p - j < w.
 // In f32, by tiles of kKeyTile positions on the grid [0, 64), [64, 128), ..., ascending, whatever
 // else runs: with m the largest score so far (-inf), t and o the sums so far (0), a tile does
-//   m' = max(m, its scores);  f = exp(m - m');  t = t f;  o = o f;  m = m';
-//   and for each of its visible keys, ascending: w = exp(score - m), t = t + w, o = fma(w, v, o);
+//   m' = max(m, its scores);  f = exp(m - m');  m = m';  o = o f;  w = exp(score - m) of each key;
+//   and t becomes t f + the sum of its w, which is added up as Linear adds its products
+//   and for each of its visible keys, ascending: o = fma(w, v, o);
 // in the end out = o / t. `out` must not overlap q.
 // Source: Qwen3_5Attention with eager_attention_forward (transformers, modeling_qwen3_5.py); the
 // tiles: Milakov and Gimelshein 2018, Online normalizer calculation for softmax, algorithm 3;

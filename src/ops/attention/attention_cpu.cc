@@ -1,31 +1,27 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <vector>
 
 #include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/simd_attention.h"
+#include "ops/cpu/simd_linear.h"
 
 namespace gallop::ops {
 namespace {
 
-// Where one sequence's keys and values lie, for one kv head.
-struct PagedHead {
-  const float* keys;     // of page 0, this head
-  const float* values;   // likewise
-  const int32_t* pages;  // page numbers of the sequence
-  int64_t page_size;
-  int64_t token_stride;  // floats from one token to the next inside a page
+// Rows of a task: with the heads of a group they share each key and value that is read.
+constexpr int64_t kRowsAtOnce = 16;
 
-  int64_t offset(int64_t position) const {
-    const int64_t page = pages[position / page_size];
-    return (page * page_size + position % page_size) * token_stride;
-  }
-};
-
-// Visible keys of one row: positions [begin, end).
+// Positions [begin, end).
 struct KeyRange {
   int64_t begin;
   int64_t end;
+
+  bool empty() const { return begin >= end; }
+  KeyRange within(const KeyRange& other) const {
+    return {std::max(begin, other.begin), std::min(end, other.end)};
+  }
 };
 
 KeyRange visible(const PagedAttention& op, const SequenceRows& sequence, int64_t position) {
@@ -34,63 +30,142 @@ KeyRange visible(const PagedAttention& op, const SequenceRows& sequence, int64_t
   return {begin, end};
 }
 
-// What a head of a row keeps from tile to tile, beside its output.
-struct Softmax {
-  float best = -INFINITY;
-  float total = 0;
+// Some rows of one sequence, some heads of the group of one kv head.
+struct Task {
+  int64_t sequence;
+  int64_t first_row;  // of the sequence
+  int64_t rows;
+  int64_t kv_head;
+  int64_t first_head;
+  int64_t heads;
 };
 
-// Takes in the keys of one tile, or those of them that the row sees.
-void attend_tile(float* out, const float* q, const PagedHead& head, KeyRange keys, float scale,
-                 int64_t dim, Softmax& softmax) {
-  std::array<float, kKeyTile> scores;
-  float* score = scores.data();
-  float best = softmax.best;
-  for (int64_t j = keys.begin; j < keys.end; ++j, ++score) {
-    *score = simd::dot(q, head.keys + head.offset(j), dim) * scale;
-    best = std::max(best, *score);
-  }
-  const float fade = std::exp(softmax.best - best);
-  softmax = {.best = best, .total = softmax.total * fade};
-  for (int64_t i = 0; i < dim; ++i) out[i] *= fade;
-  score = scores.data();
-  for (int64_t j = keys.begin; j < keys.end; ++j, ++score) {
-    const float weight = std::exp(*score - best);
-    softmax.total += weight;
-    simd::axpy(weight, head.values + head.offset(j), out, dim);
-  }
-}
+class RowsAttention {
+ public:
+  RowsAttention(const PagedAttention& op, const Task& task)
+      : op_(op),
+        task_(task),
+        sequence_(sequence_rows(op.batch, task.sequence)),
+        pages_(op.batch.page_table.row<const int32_t>(task.sequence)),
+        dim_(op.q.extent(2)),
+        token_stride_(op.k_pages.extent(2) * dim_),
+        queries_(static_cast<size_t>(task.rows * task.heads * dim_)),
+        scores_(static_cast<size_t>(task.rows * task.heads * kKeyTile)),
+        best_(static_cast<size_t>(task.rows * task.heads), -INFINITY),
+        total_(best_.size()),
+        fade_(static_cast<size_t>(task.heads)) {}
 
-void attend(float* out, const float* q, const PagedHead& head, KeyRange keys, float scale,
-            int64_t dim) {
-  std::fill(out, out + dim, 0.0f);
-  Softmax softmax;
-  for (int64_t begin = keys.begin; begin < keys.end;) {
-    const int64_t end = std::min(keys.end, (begin / kKeyTile + 1) * kKeyTile);
-    attend_tile(out, q, head, {begin, end}, scale, dim, softmax);
-    begin = end;
+  void run() {
+    for (int64_t i = 0; i < task_.rows; ++i) begin_row(i);
+    const int64_t position = sequence_.position + task_.first_row;
+    const KeyRange all{visible(op_, sequence_, position).begin,
+                       visible(op_, sequence_, position + task_.rows - 1).end};
+    for (int64_t tile = all.begin / kKeyTile * kKeyTile; tile < all.end; tile += kKeyTile) {
+      attend_tile(all.within({tile, tile + kKeyTile}));
+    }
+    for (int64_t i = 0; i < task_.rows; ++i) end_row(i);
   }
-  for (int64_t i = 0; i < dim; ++i) out[i] /= softmax.total;
-}
 
-void attend_row(const PagedAttention& op, int64_t sequence_index, const SequenceRows& sequence,
-                int64_t row) {
-  const int64_t q_heads = op.q.extent(1);
-  const int64_t dim = op.q.extent(2);
-  const int64_t kv_heads = op.k_pages.extent(2);
-  const int64_t position = sequence.position + (row - sequence.row_begin);
-  const KeyRange keys = visible(op, sequence, position);
-  for (int64_t h = 0; h < q_heads; ++h) {
-    const int64_t kv_head = h / (q_heads / kv_heads);
-    const PagedHead head{.keys = op.k_pages.as<const float>() + kv_head * dim,
-                         .values = op.v_pages.as<const float>() + kv_head * dim,
-                         .pages = op.batch.page_table.row<const int32_t>(sequence_index),
-                         .page_size = op.k_pages.extent(1),
-                         .token_stride = kv_heads * dim};
-    attend(op.out.row<float>(row) + h * op.out.stride(1),
-           op.q.row<const float>(row) + h * op.q.stride(1), head, keys, op.scale, dim);
+ private:
+  float* out(int64_t i) const {
+    return op_.out.row<float>(sequence_.row_begin + task_.first_row + i) +
+           task_.first_head * op_.out.stride(1);
   }
-}
+  // Of a position of this kv head, in k_pages or v_pages.
+  int64_t offset(int64_t position) const {
+    const int64_t page_size = op_.k_pages.extent(1);
+    const int64_t token = pages_[position / page_size] * page_size + position % page_size;
+    return token * token_stride_ + task_.kv_head * dim_;
+  }
+
+  // The queries lie side by side, the sums are zero.
+  void begin_row(int64_t i) {
+    const float* q = op_.q.row<const float>(sequence_.row_begin + task_.first_row + i) +
+                     task_.first_head * op_.q.stride(1);
+    for (int64_t h = 0; h < task_.heads; ++h) {
+      const float* query = q + h * op_.q.stride(1);
+      std::copy(query, query + dim_, queries_.data() + (i * task_.heads + h) * dim_);
+      std::fill_n(out(i) + h * op_.out.stride(1), dim_, 0.0f);
+    }
+  }
+
+  void end_row(int64_t i) {
+    for (int64_t h = 0; h < task_.heads; ++h) {
+      float* sums = out(i) + h * op_.out.stride(1);
+      const float total = total_[static_cast<size_t>(i * task_.heads + h)];
+      for (int64_t d = 0; d < dim_; ++d) sums[d] /= total;
+    }
+  }
+
+  // Keys of one tile, or those of them that any of the rows sees.
+  void attend_tile(KeyRange keys) {
+    score(keys);
+    const float* values[kKeyTile];
+    for (int64_t j = keys.begin; j < keys.end; ++j) {
+      values[j - keys.begin] = op_.v_pages.as<const float>() + offset(j);
+    }
+    for (int64_t i = 0; i < task_.rows; ++i) {
+      const int64_t position = sequence_.position + task_.first_row + i;
+      const KeyRange seen = visible(op_, sequence_, position).within(keys);
+      if (!seen.empty()) attend_row(i, seen, keys, values);
+    }
+  }
+
+  // The product of every query with every key: page by page, as linears whose weights are the keys.
+  void score(KeyRange keys) {
+    const int64_t page_size = op_.k_pages.extent(1);
+    for (int64_t j = keys.begin; j < keys.end;) {
+      const int64_t end = std::min(keys.end, (j / page_size + 1) * page_size);
+      simd::linear_block({.x = queries_.data(),
+                          .x_stride = dim_,
+                          .rows = task_.rows * task_.heads,
+                          .weight = op_.k_pages.as<const float>() + offset(j),
+                          .weight_stride = token_stride_,
+                          .dtype = DType::kF32,
+                          .k = dim_,
+                          .columns = end - j,
+                          .out = scores_.data() + (j - keys.begin),
+                          .out_stride = kKeyTile});
+      j = end;
+    }
+  }
+
+  // Takes in the keys `seen` of the tile's keys `keys`.
+  void attend_row(int64_t i, KeyRange seen, KeyRange keys, const float* const* values) {
+    const int64_t first = seen.begin - keys.begin;
+    const int64_t count = seen.end - seen.begin;
+    for (int64_t h = 0; h < task_.heads; ++h) {
+      const size_t place = static_cast<size_t>(i * task_.heads + h);
+      float* scores = scores_.data() + static_cast<int64_t>(place) * kKeyTile + first;
+      const float best = simd::scale_and_max(scores, count, op_.scale, best_[place]);
+      const float fade = std::exp(best_[place] - best);
+      total_[place] = total_[place] * fade + simd::exp_and_sum(scores, count, best);
+      best_[place] = best;
+      fade_[static_cast<size_t>(h)] = fade;
+    }
+    simd::add_weighted_values({.out = out(i),
+                               .out_stride = op_.out.stride(1),
+                               .rows = task_.heads,
+                               .dim = dim_,
+                               .fade = fade_.data(),
+                               .weights = scores_.data() + i * task_.heads * kKeyTile + first,
+                               .weights_stride = kKeyTile,
+                               .values = values + first,
+                               .keys = count});
+  }
+
+  const PagedAttention& op_;
+  const Task& task_;
+  const SequenceRows& sequence_;
+  const int32_t* pages_;
+  int64_t dim_;
+  int64_t token_stride_;        // floats from one token to the next inside a page
+  std::vector<float> queries_;  // [rows, heads, dim]
+  std::vector<float> scores_;   // [rows, heads, kKeyTile]
+  std::vector<float> best_;     // [rows, heads], the largest score so far
+  std::vector<float> total_;    // [rows, heads], the sum of weights so far
+  std::vector<float> fade_;     // [heads] of the current row
+};
 
 // The pages that the rows of a sequence read lie inside the cache.
 void check_pages(const PagedAttention& op, int64_t sequence_index, const SequenceRows& sequence) {
@@ -104,16 +179,39 @@ void check_pages(const PagedAttention& op, int64_t sequence_index, const Sequenc
   }
 }
 
+// Few rows are split into smaller tasks, a single one by its heads, so that no thread idles.
+void add_tasks(const PagedAttention& op, int64_t sequence, int threads, std::vector<Task>& tasks) {
+  const int64_t rows = sequence_rows(op.batch, sequence).rows;
+  const int64_t kv_heads = op.k_pages.extent(2);
+  const int64_t group = op.q.extent(1) / kv_heads;
+  const int64_t step = std::clamp<int64_t>(rows / (2 * threads), 1, kRowsAtOnce);
+  const int64_t parts = rows * kv_heads < threads ? std::min<int64_t>(group, threads) : 1;
+  const int64_t heads = (group + parts - 1) / parts;
+  for (int64_t row = 0; row < rows; row += step) {
+    for (int64_t kv_head = 0; kv_head < kv_heads; ++kv_head) {
+      for (int64_t head = 0; head < group; head += heads) {
+        tasks.push_back({.sequence = sequence,
+                         .first_row = row,
+                         .rows = std::min(step, rows - row),
+                         .kv_head = kv_head,
+                         .first_head = kv_head * group + head,
+                         .heads = std::min(heads, group - head)});
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void run_cpu(const PagedAttention& op, ThreadPool& pool) {
+  std::vector<Task> tasks;
   for (int64_t s = 0; s < op.batch.num_sequences(); ++s) {
-    const SequenceRows& sequence = sequence_rows(op.batch, s);
-    check_pages(op, s, sequence);
-    pool.parallel_for(sequence.rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) attend_row(op, s, sequence, sequence.row_begin + i);
-    });
+    check_pages(op, s, sequence_rows(op.batch, s));
+    add_tasks(op, s, pool.threads(), tasks);
   }
+  pool.parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) RowsAttention(op, tasks[static_cast<size_t>(i)]).run();
+  });
 }
 
 }  // namespace gallop::ops

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "ops/cpu/simd.h"
+#include "ops/cpu/simd_attention.h"
 #include "ops/kv_write/kv_write.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
@@ -272,12 +273,19 @@ TEST(PagedAttention, TilesAreAddedUpInTheOrderOfTheContract) {
     const float highest = std::max(m, *std::max_element(scores.begin(), scores.end()));
     const float fade = std::exp(m - highest);
     for (int64_t i = 0; i < kDim; ++i) o.view().as<float>()[i] *= fade;
-    t *= fade;
     m = highest;
+    std::vector<float> weights = scores;
+    simd::exp_and_sum(weights.data(), end - begin, m);
+    const std::vector<float> ones(weights.size(), 1.0f);
+    t = t * fade + simd::dot(weights.data(), ones.data(), end - begin);
     for (int64_t j = begin; j < end; ++j) {
-      const float w = std::exp(scores[static_cast<size_t>(j - begin)] - m);
-      t += w;
-      simd::axpy(w, sequence.v.view().row<float>(j), o.view().as<float>(), kDim);
+      const float w = weights[static_cast<size_t>(j - begin)];
+      EXPECT_NEAR(w, std::exp(scores[static_cast<size_t>(j - begin)] - m), w * 0x1p-22f);
+      const float* v = sequence.v.view().row<float>(j);
+      for (int64_t i = 0; i < kDim; ++i) {
+        float& sum = o.view().as<float>()[i];
+        sum = simd::has_fused_multiply_add() ? std::fma(w, v[i], sum) : w * v[i] + sum;
+      }
     }
   }
   for (int64_t i = 0; i < kDim; ++i) o.view().as<float>()[i] /= t;

@@ -24,19 +24,15 @@ struct Inputs {
   }
 };
 
-void convolve_row(const Inputs& inputs, int64_t row) {
+void convolve_row(const Inputs& inputs, int64_t row, std::vector<const float*>& taps) {
   const CausalConv1d& op = inputs.op;
   const int64_t width = op.weight.extent(1);
-  const int64_t channels = op.x.extent(1);
   const int64_t position = inputs.sequence.position + row - inputs.sequence.row_begin;
-  const float* weight = op.weight.as<const float>();
-  float* out = op.out.row<float>(row);
-  std::fill(out, out + channels, 0.0f);
   for (int64_t j = 0; j < width; ++j) {
-    const float* x = inputs.at(position - (width - 1) + j);
-    for (int64_t c = 0; c < channels; ++c) out[c] += weight[c * width + j] * x[c];
+    taps[static_cast<size_t>(j)] = inputs.at(position - (width - 1) + j);
   }
-  for (int64_t c = 0; c < channels; ++c) out[c] = silu(out[c]);
+  simd::convolve_silu(taps.data(), width, op.weight.as<const float>(), op.out.row<float>(row),
+                      op.x.extent(1));
 }
 
 // The last inputs of the step, at most a ring full, go to their places.
@@ -66,7 +62,8 @@ void run_cpu(const CausalConv1d& op, ThreadPool& pool) {
     check_slot(op, sequence);
     const Inputs inputs{op, sequence, zeros.data()};
     pool.parallel_for(sequence.rows, 4, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) convolve_row(inputs, sequence.row_begin + i);
+      std::vector<const float*> taps(static_cast<size_t>(op.weight.extent(1)));
+      for (int64_t i = begin; i < end; ++i) convolve_row(inputs, sequence.row_begin + i, taps);
     });
     store_ring(op, sequence);
   }

@@ -11,8 +11,6 @@ namespace gallop::ops {
 
 inline float sigmoid(float z) { return 1.0f / (1.0f + std::exp(-z)); }
 
-inline float silu(float z) { return z / (1.0f + std::exp(-z)); }
-
 // rsqrt(mean(x^2) + eps)
 inline float inverse_rms(const float* x, int64_t width, float eps) {
   const float mean = simd::dot(x, x, width) / static_cast<float>(width);

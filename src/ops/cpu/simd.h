@@ -10,8 +10,21 @@ namespace gallop::ops::simd {
 // Sum of a[i] * b[i], added up in the order that the contract of Linear gives.
 float dot(const float* a, const float* b, int64_t n);
 
-// y[i] = fma(a, x[i], y[i]).
-void axpy(float a, const float* x, float* y, int64_t n);
+// With silu(z) = z / (1 + exp(-z)) and sigmoid(z) = 1 / (1 + exp(-z)); exp is within 1 ulp.
+// out[i] = silu(gate[i]) * up[i]
+void silu_mul(const float* gate, const float* up, float* out, int64_t n);
+// x[i] = x[i] * sigmoid(gate[i])
+void sigmoid_mul(const float* gate, float* x, int64_t n);
+// out[i] = x[i] * scale * weight[i] * silu(gate[i])
+void scale_silu_mul(const float* x, float scale, const float* weight, const float* gate, float* out,
+                    int64_t n);
+// out[c] = silu(sum over taps j of weight[c * taps + j] * inputs[j][c]), summed ascending from 0,
+// products rounded.
+void convolve_silu(const float* const* inputs, int64_t taps, const float* weight, float* out,
+                   int64_t channels);
+
+// Whether the instruction set in use has fused multiply-add; the older ones round the product.
+bool has_fused_multiply_add();
 
 // The instruction set in use, as Highway names it ("AVX3", "AVX2", "NEON", ...).
 const char* instruction_set();

@@ -12,6 +12,8 @@
 
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -33,6 +35,13 @@ HWY_INLINE V load(const uint16_t* from) {
   const hn::Rebind<uint32_t, D> wide;
   const hn::Rebind<uint16_t, D> narrow;
   return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(wide, hn::LoadU(narrow, from))));
+}
+
+// exp(x) within 1 ulp, also where it overflows; a NaN stays one.
+HWY_INLINE V exp_of(V x) {
+  constexpr float kRange = 104.0f;  // of hn::Exp, which gives infinity long before
+  const V e = hn::Exp(D(), hn::Min(hn::Set(D(), kRange), x));
+  return hn::IfThenElse(hn::IsNaN(x), x, e);
 }
 
 // The fixed tree over sixteen lanes: l + (l + 8), then + 4, + 2, + 1.

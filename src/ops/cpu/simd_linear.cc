@@ -24,19 +24,20 @@ constexpr int64_t kPrefetchBytes = 1024;
 template <class W>
 struct Matrix {
   const W* data;
+  int64_t stride;
   int64_t k;
 
   // One column's weights of inputs [i, i + 16).
   HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
-    for (int v = 0; v < kVectors; ++v) out[v] = load(data + column * k + i + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) out[v] = load(data + column * stride + i + v * kWidth);
   }
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {
-    hwy::Prefetch(reinterpret_cast<const uint8_t*>(data + column * k + i) + kPrefetchBytes);
+    hwy::Prefetch(reinterpret_cast<const uint8_t*>(data + column * stride + i) + kPrefetchBytes);
   }
   // The inputs from i to the end, fewer than 16; zeros behind them.
   HWY_INLINE void tail(int64_t column, int64_t i, V* out) const {
     W padded[kLanes] = {};
-    for (int64_t j = i; j < k; ++j) padded[j - i] = data[column * k + j];
+    for (int64_t j = i; j < k; ++j) padded[j - i] = data[column * stride + j];
     for (int v = 0; v < kVectors; ++v) out[v] = load(padded + v * kWidth);
   }
 };
@@ -268,15 +269,19 @@ void multiply(LinearBlock block, const M& matrix) {
   }
 }
 
+template <class W>
+Matrix<W> matrix_of(const LinearBlock& block) {
+  return {static_cast<const W*>(block.weight), block.weight_stride, block.k};
+}
+
 void linear_block(const LinearBlock& block) {
   switch (block.dtype) {
     case DType::kF32:
-      return multiply(block, Matrix<float>{static_cast<const float*>(block.weight), block.k});
+      return multiply(block, matrix_of<float>(block));
     case DType::kBF16:
-      return multiply(block, Matrix<uint16_t>{static_cast<const uint16_t*>(block.weight), block.k});
+      return multiply(block, matrix_of<uint16_t>(block));
     case DType::kF16:
-      return multiply(
-          block, Matrix<hwy::float16_t>{static_cast<const hwy::float16_t*>(block.weight), block.k});
+      return multiply(block, matrix_of<hwy::float16_t>(block));
     default:
       check_failed(__FILE__, __LINE__, "linear weights are F32, BF16 or F16");
   }

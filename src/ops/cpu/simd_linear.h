@@ -13,13 +13,14 @@ namespace gallop::ops::simd {
 // Columns of a panel: callers that split a matrix do so at multiples of it.
 inline constexpr int64_t kPanelColumns = 12;
 
-// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * k + i], summed as the
-// contract of Linear says.
+// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * weight_stride + i],
+// summed as the contract of Linear says.
 struct LinearBlock {
   const float* x = nullptr;
   int64_t x_stride = 0;
   int64_t rows = 0;
   const void* weight = nullptr;  // [columns, k] of `dtype`: F32, BF16 or F16
+  int64_t weight_stride = 0;     // elements
   DType dtype = DType::kF32;
   int64_t k = 0;
   int64_t columns = 0;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
+#include "ops/cpu/simd_attention.h"
 #include "ops/cpu/simd_gdn.h"
 #include "ops/cpu/simd_linear.h"
 #include "ops/testing/compare.h"
@@ -16,8 +17,29 @@ namespace {
 
 // Everything that the inner loops give for one set of inputs.
 struct Results {
-  TestTensor linear, dot, axpy, state, u, out;
+  TestTensor linear, dot, state, u, out, gated, attention;
 };
+
+// Weights from one row's scores, and values that are the rows of x, twice.
+void attend(Results& results, const TestTensor& x, const TestTensor& scores) {
+  const int64_t rows = x.view().extent(0);
+  const int64_t k = x.view().extent(1);
+  std::vector<float> weights(scores.view().as<float>(), scores.view().as<float>() + k);
+  const float best = simd::scale_and_max(weights.data(), k, 0.7f, -1.0f);
+  const std::vector<float> fade(static_cast<size_t>(rows),
+                                simd::exp_and_sum(weights.data(), k, best));
+  std::vector<const float*> values;
+  for (int64_t key = 0; key < k; ++key) values.push_back(x.view().row<const float>(key % rows));
+  simd::add_weighted_values({.out = results.attention.view().as<float>(),
+                             .out_stride = k,
+                             .rows = rows,
+                             .dim = k,
+                             .fade = fade.data(),
+                             .weights = weights.data(),
+                             .weights_stride = 0,
+                             .values = values.data(),
+                             .keys = k});
+}
 
 Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
   Random random(static_cast<uint64_t>(rows + columns + k));
@@ -26,12 +48,14 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
   for (int64_t i = 0; i < weight.elements(); ++i) weight.set(i, random.normal());
   Results results{
       TestTensor(DType::kF32, Shape{rows, columns}), TestTensor(DType::kF32, Shape{1}),
-      TestTensor::normal(random, Shape{k}),          TestTensor::normal(random, Shape{k, columns}),
-      TestTensor(DType::kF32, Shape{columns}),       TestTensor(DType::kF32, Shape{columns})};
+      TestTensor::normal(random, Shape{k, columns}), TestTensor(DType::kF32, Shape{columns}),
+      TestTensor(DType::kF32, Shape{columns}),       TestTensor::normal(random, Shape{k}),
+      TestTensor::normal(random, Shape{rows, k})};
   simd::linear_block({.x = x.view().as<float>(),
                       .x_stride = k,
                       .rows = rows,
                       .weight = weight.view().data(),
+                      .weight_stride = k,
                       .dtype = dtype,
                       .k = k,
                       .columns = columns,
@@ -40,7 +64,10 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
   const TestTensor key = TestTensor::normal(random, Shape{k});
   results.dot.set(0,
                   static_cast<double>(simd::dot(x.view().as<float>(), key.view().as<float>(), k)));
-  simd::axpy(0.3f, key.view().as<float>(), results.axpy.view().as<float>(), k);
+  simd::sigmoid_mul(key.view().as<float>(), results.gated.view().as<float>(), k);
+  simd::silu_mul(results.gated.view().as<float>(), key.view().as<float>(),
+                 results.gated.view().as<float>(), k);
+  attend(results, x, key);
   const TestTensor value = TestTensor::normal(random, Shape{columns});
   const TestTensor scratch(DType::kF32, Shape{k, simd::kGdnColumns});
   for (int64_t column = 0; column < columns; column += simd::kGdnColumns) {
@@ -60,9 +87,9 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
                      .out = results.out.view().as<float>() + column,
                      .scratch = scratch.view().as<float>()});
   }
-  EXPECT_TRUE(results.linear.guards_intact() && results.axpy.guards_intact() &&
-              results.state.guards_intact() && results.u.guards_intact() &&
-              results.out.guards_intact());
+  EXPECT_TRUE(results.linear.guards_intact() && results.gated.guards_intact() &&
+              results.attention.guards_intact() && results.state.guards_intact() &&
+              results.u.guards_intact() && results.out.guards_intact());
   return results;
 }
 
@@ -109,7 +136,8 @@ TEST(Simd, InstructionSetsWithFusedMultiplyAddAgreeInEveryBit) {
         const Results other = compute(c.rows, c.columns, c.k, dtype);
         EXPECT_TRUE(same_bits(other.linear.view(), best.linear.view()));
         EXPECT_TRUE(same_bits(other.dot.view(), best.dot.view()));
-        EXPECT_TRUE(same_bits(other.axpy.view(), best.axpy.view()));
+        EXPECT_TRUE(same_bits(other.gated.view(), best.gated.view()));
+        EXPECT_TRUE(same_bits(other.attention.view(), best.attention.view()));
         EXPECT_TRUE(same_bits(other.state.view(), best.state.view()));
         EXPECT_TRUE(same_bits(other.u.view(), best.u.view()));
         EXPECT_TRUE(same_bits(other.out.view(), best.out.view()));
@@ -142,6 +170,7 @@ TEST(Simd, EveryInstructionSetKeepsTheBound) {
                           .x_stride = 50,
                           .rows = 3,
                           .weight = weight.view().data(),
+                          .weight_stride = 50,
                           .dtype = dtype,
                           .k = 50,
                           .columns = 7,

@@ -22,6 +22,7 @@ void run_panels(const TensorView& x, const TensorView& weight, const TensorView&
                       .x_stride = x.stride(0),
                       .rows = x.extent(0),
                       .weight = weight.rows(first, last).data(),
+                      .weight_stride = weight.stride(0),
                       .dtype = weight.dtype(),
                       .k = weight.extent(1),
                       .columns = last - first,

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cmath>
-#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -80,11 +79,6 @@ float contract_chain(const float* x, const float* weight, int64_t k, bool fused)
   return lanes[0];
 }
 
-bool has_fused_multiply_add() {
-  const std::string_view name = simd::instruction_set();
-  return name.starts_with("AVX") || name.starts_with("NEON");
-}
-
 TEST(Linear, EqualsTheFormulaWithinItsBound) {
   for (const LinearShape& shape : kShapes) {
     SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
@@ -100,7 +94,7 @@ TEST(Linear, EqualsTheFormulaWithinItsBound) {
 }
 
 TEST(Linear, SumsInTheOrderOfTheContract) {
-  const bool fused = has_fused_multiply_add();
+  const bool fused = simd::has_fused_multiply_add();
   for (const LinearShape& shape : kShapes) {
     SCOPED_TRACE((Shape{shape.rows, shape.n, shape.k}));
     Random random(7);

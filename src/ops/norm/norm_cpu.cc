@@ -47,7 +47,7 @@ void run_cpu(const GatedRmsNorm& op, ThreadPool& pool) {
         const float* gate = op.gate.row<const float>(row) + head * op.gate.stride(1);
         float* out = op.out.row<float>(row) + head * op.out.stride(1);
         const float scale = inverse_rms(x, width, op.eps);
-        for (int64_t i = 0; i < width; ++i) out[i] = x[i] * scale * weight[i] * silu(gate[i]);
+        simd::scale_silu_mul(x, scale, weight, gate, out, width);
       }
     }
   });
