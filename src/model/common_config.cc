@@ -1,14 +1,13 @@
 #include "model/common_config.h"
 
+#include "model/quantization_config.h"
+
 namespace gallop::model {
 
 void refuse_unsupported_common(ConfigReader& reader) {
   if (reader.boolean_or("attention_bias", false)) reader.fail("attention_bias", "false");
   if (reader.string_or("hidden_act", "silu") != "silu") reader.fail("hidden_act", "\"silu\"");
-  if (reader.has("quantization_config")) {
-    reader.fail("quantization_config",
-                "none: this version reads weights stored as BF16, F16 and F32");
-  }
+  check_quantization_config(reader);
 }
 
 std::vector<int32_t> read_eos_ids(ConfigReader& reader, int64_t vocab) {

@@ -6,6 +6,7 @@
 
 #include "model/common_config.h"
 #include "model/config_reader.h"
+#include "model/quantization_config.h"
 #include "model/rope_config.h"
 
 namespace gallop::model {
@@ -132,9 +133,8 @@ Result<ModelConfig> parse_model_config(const Json& json) {
     reader.fail("model_type", fmt::format("\"{}\" or \"{}\"", kWholeType, kTextType));
   } else if (!reader.has("text_config")) {
     reader.fail("text_config", "an object");
-  } else if (reader.has("quantization_config")) {
-    refuse_unsupported(reader);
   }
+  check_quantization_config(reader);
   const Json& text = reader.object_or_empty("text_config");
   // The model class that holds both towers ties its head by the outer key; a missing one leaves it
   // to text_config.

@@ -125,7 +125,7 @@ TEST(ModelConfigTest, BadValuesAreNamed) {
       {"attention_bias", "true", "attention_bias is true; expected false"},
       {"attn_output_gate", "false", "attn_output_gate is false; expected true"},
       {"hidden_act", R"("gelu")", "hidden_act is \"gelu\""},
-      {"quantization_config", R"({"quant_method": "modelopt"})", "quantization_config"},
+      {"quantization_config", R"({"quant_method": "gptq"})", "quant_method is \"gptq\""},
       {"eos_token_id", "248320", "ids below vocab_size 248320"},
       {"eos_token_id", R"(["x"])", "eos_token_id"},
       {"tie_word_embeddings", "1", "tie_word_embeddings is 1"},

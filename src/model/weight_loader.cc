@@ -1,8 +1,8 @@
 #include "model/weight_loader.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -10,6 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
+#include "model/quantization_config.h"
+#include "model/weight_format.h"
 #include "model/weight_table.h"
 #include "tensor/widen.h"
 
@@ -22,13 +25,6 @@ using checkpoint::StoredTensor;
 
 constexpr std::align_val_t kCopyAlignment{64};
 
-// Ends of names that only quantised checkpoints have.
-constexpr std::array<std::string_view, 11> kQuantisedEndings = {
-    ".weight_scale",      ".weight_scale_2",      ".weight_scale_inv",
-    ".weight_packed",     ".weight_global_scale", ".input_global_scale",
-    ".input_scale",       ".pre_quant_scale",     ".qweight",
-    ".weight_zero_point", ".weight_shape"};
-
 Error tensor_error(const StoredTensor& stored, const std::string& what) {
   return Error{fmt::format("{}: tensor '{}': {}", stored.file->string(), stored.info->name, what),
                ErrorCode::kInvalidInput, stored.info->name};
@@ -39,13 +35,17 @@ Error config_error(const HfCheckpoint& files, const Error& error) {
   return Error{path.string() + ": " + error.message, error.code, error.param};
 }
 
+// Scales for caches of a narrower dtype: this version's caches are not narrower.
+bool is_cache_scale(std::string_view name) {
+  return name.ends_with(".k_scale") || name.ends_with(".v_scale");
+}
+
 // What may lie in a checkpoint without being used: other towers, buffers that are computed here,
-// and scales for caches of a narrower dtype.
+// and scales for caches.
 bool may_be_set_aside(std::string_view name, bool tied_head) {
   return name.starts_with("mtp.") || name.starts_with("model.visual.") ||
          name.starts_with("visual.") || name.ends_with("rotary_emb.inv_freq") ||
-         name.ends_with(".k_scale") || name.ends_with(".v_scale") ||
-         (tied_head && name == "lm_head.weight");
+         is_cache_scale(name) || (tied_head && name == "lm_head.weight");
 }
 
 bool any_name_begins(const HfCheckpoint& files, std::string_view prefix) {
@@ -54,18 +54,29 @@ bool any_name_begins(const HfCheckpoint& files, std::string_view prefix) {
                      [&](std::string_view name) { return name.starts_with(prefix); });
 }
 
-Result<void> refuse_quantised(const HfCheckpoint& files, bool tied_head) {
+Result<void> refuse_foreign(const HfCheckpoint& files, bool tied_head) {
   for (const std::string_view name : files.names()) {
-    if (may_be_set_aside(name, tied_head)) continue;
-    for (const std::string_view ending : kQuantisedEndings) {
-      if (name.ends_with(ending)) {
-        return tensor_error(files.find(name),
-                            "belongs to quantised weights; this version reads weights stored as "
-                            "BF16, F16 and F32");
-      }
-    }
+    const std::optional<std::string_view> scheme = foreign_scheme(name);
+    if (!scheme || may_be_set_aside(name, tied_head)) continue;
+    Error error = tensor_error(
+        files.find(name),
+        fmt::format("is part of {}; expected weights of floats, NVFP4 or FP8", *scheme));
+    error.code = ErrorCode::kUnsupported;
+    return error;
   }
   return {};
+}
+
+bool has_dtype(TensorKind kind, DType dtype) {
+  if (kind == TensorKind::kCodes) return dtype == DType::kU8;
+  if (kind == TensorKind::kE4m3) return dtype == DType::kF8E4M3;
+  return is_weight_dtype(dtype);
+}
+
+std::string_view dtypes_of(TensorKind kind) {
+  if (kind == TensorKind::kCodes) return "U8 (two NVFP4 codes in a byte)";
+  if (kind == TensorKind::kE4m3) return "F8_E4M3";
+  return "BF16, F16 or F32";
 }
 
 // A vector may be stored with extents of 1 in it (conv1d [channels, 1, width]), as the table says.
@@ -78,9 +89,9 @@ Result<void> check_binding(const TensorBinding& binding, const HfCheckpoint& fil
     if (extra) message += fmt::format("; there is an unexpected '{}'", *extra);
     return Error{std::move(message), ErrorCode::kInvalidInput, binding.name};
   }
-  if (!is_weight_dtype(stored.info->dtype)) {
-    return tensor_error(
-        stored, fmt::format("dtype {}; expected BF16, F16 or F32", dtype_name(stored.info->dtype)));
+  if (!has_dtype(binding.kind, stored.info->dtype)) {
+    return tensor_error(stored, fmt::format("dtype {}; expected {}", dtype_name(stored.info->dtype),
+                                            dtypes_of(binding.kind)));
   }
   if (stored.info->shape != binding.shape) {
     return tensor_error(stored,
@@ -90,16 +101,37 @@ Result<void> check_binding(const TensorBinding& binding, const HfCheckpoint& fil
   return {};
 }
 
+// The tensors that the files hold for the table's: each linear in its own format.
+Result<LinearTensors> expand_linears(const std::vector<TensorBinding>& table,
+                                     const HfCheckpoint& files) {
+  LinearTensors all;
+  for (const TensorBinding& binding : table) {
+    if (binding.kind != TensorKind::kLinear) {
+      all.placed.push_back(binding);
+      continue;
+    }
+    ASSIGN_OR_RETURN(LinearTensors linear, bind_linear(binding, files));
+    std::move(linear.placed.begin(), linear.placed.end(), std::back_inserter(all.placed));
+    std::move(linear.scalars.begin(), linear.scalars.end(), std::back_inserter(all.scalars));
+  }
+  return all;
+}
+
 // Every tensor of the files is bound or set aside; gives the names of the latter.
-Result<std::vector<std::string>> check_names(const std::vector<TensorBinding>& bindings,
+Result<std::vector<std::string>> check_names(const LinearTensors& tensors,
                                              const HfCheckpoint& files, bool tied_head) {
-  std::unordered_set<std::string_view> bound;
+  const std::vector<TensorBinding>& bindings = tensors.placed;
+  std::unordered_set<std::string_view> bound(tensors.scalars.begin(), tensors.scalars.end());
   for (const TensorBinding& binding : bindings) bound.insert(binding.name);
   std::vector<std::string> set_aside;
   std::optional<std::string> extra;
   for (const std::string_view name : files.names()) {
     if (bound.contains(name)) continue;
     if (may_be_set_aside(name, tied_head)) {
+      if (is_cache_scale(name)) {
+        const Result<float> checked = read_scale(files.find(name));
+        if (!checked.ok()) return checked.error();
+      }
       set_aside.emplace_back(name);
     } else if (!extra) {
       extra = std::string(name);
@@ -116,6 +148,7 @@ Result<std::vector<std::string>> check_names(const std::vector<TensorBinding>& b
 
 // The shape without its extents of 1 in the middle: what the field's view has.
 Shape field_shape(const TensorBinding& binding) {
+  if (binding.view) return *binding.view;
   const std::vector<int64_t>& shape = binding.shape;
   if (shape.size() == 3) {
     CHECK_EQ(shape[1], 1);
@@ -171,14 +204,30 @@ Result<void> fill_fields(const std::vector<TensorBinding>& bindings, WeightStora
   return {};
 }
 
-// Checks all names before the first byte of data is touched.
-Result<std::vector<std::string>> load_bindings(const std::vector<TensorBinding>& bindings,
-                                               bool tied_head, WeightStorage& storage) {
-  RETURN_IF_ERROR(refuse_quantised(storage.files, tied_head));
-  ASSIGN_OR_RETURN(std::vector<std::string> set_aside,
-                   check_names(bindings, storage.files, tied_head));
-  RETURN_IF_ERROR(fill_fields(bindings, storage));
-  return set_aside;
+// Blocks that a faulty export left without a scale, in all linears together; logged once.
+int64_t count_nan_scales(const std::vector<TensorBinding>& table, const HfCheckpoint& files) {
+  int64_t blocks = 0;
+  for (const TensorBinding& binding : table) {
+    if (binding.kind == TensorKind::kLinear) blocks += model::count_nan_scales(*binding.part);
+  }
+  if (blocks > 0) {
+    log_warning(fmt::format("{}: the scale of {} NVFP4 blocks is NaN; their weights count as 0",
+                            files.directory().string(), blocks));
+  }
+  return blocks;
+}
+
+// Checks all names before the first byte of data is touched, but for scalars.
+template <typename Loaded>
+Result<void> load_tensors(const std::vector<TensorBinding>& table, bool tied_head, Loaded& loaded) {
+  const HfCheckpoint& files = loaded.storage.files;
+  RETURN_IF_ERROR(check_quantization_file(files.directory()));
+  RETURN_IF_ERROR(refuse_foreign(files, tied_head));
+  ASSIGN_OR_RETURN(const LinearTensors tensors, expand_linears(table, files));
+  ASSIGN_OR_RETURN(loaded.set_aside, check_names(tensors, files, tied_head));
+  RETURN_IF_ERROR(fill_fields(tensors.placed, loaded.storage));
+  loaded.nan_scales = count_nan_scales(table, files);
+  return {};
 }
 
 }  // namespace
@@ -192,11 +241,14 @@ Result<LoadedModel> load_model(const std::filesystem::path& directory) {
   LoadedModel model{.config = *config,
                     .weights = {},
                     .set_aside = {},
+                    .nan_scales = 0,
                     .storage = {.files = std::move(files), .copies = {}}};
   const std::vector<TensorBinding> bindings =
       bind_tensors(model.config, nested ? "model.language_model." : "model.", model.weights);
-  ASSIGN_OR_RETURN(model.set_aside, load_bindings(bindings, model.config.tied_head, model.storage));
-  if (model.config.tied_head) model.weights.head.parts[0].weight = model.weights.embed;
+  RETURN_IF_ERROR(load_tensors(bindings, model.config.tied_head, model));
+  if (model.config.tied_head) {
+    model.weights.head.parts[0].weight = ops::FloatWeight{.weight = model.weights.embed};
+  }
   return model;
 }
 
@@ -211,10 +263,11 @@ Result<LoadedDrafter> load_drafter(const std::filesystem::path& directory,
   LoadedDrafter drafter{.config = *config,
                         .weights = {},
                         .set_aside = {},
+                        .nan_scales = 0,
                         .storage = {.files = std::move(files), .copies = {}}};
   const std::vector<TensorBinding> bindings =
       bind_tensors(drafter.config, prefixed ? "model." : "", drafter.weights);
-  ASSIGN_OR_RETURN(drafter.set_aside, load_bindings(bindings, false, drafter.storage));
+  RETURN_IF_ERROR(load_tensors(bindings, false, drafter));
   return drafter;
 }
 

@@ -1,6 +1,7 @@
 // From a checkpoint directory to typed weights. Matrices stay views of the mapped files, as they
-// are stored; vectors are widened to f32 once. Every tensor of the files is either bound to a field
-// by weight_table.h or set aside by name; anything else is an error that names the tensor.
+// are stored, packed ones too; vectors are widened to f32 once. Every tensor of the files is either
+// bound to a field by weight_table.h and weight_format.h or set aside by name; anything else is an
+// error that names the tensor.
 #pragma once
 
 #include <filesystem>
@@ -26,6 +27,7 @@ struct LoadedModel {
   ModelConfig config;
   ModelWeights weights;                // views into `storage`
   std::vector<std::string> set_aside;  // tensors of the files without use: MTP, vision, buffers
+  int64_t nan_scales = 0;              // NVFP4 blocks whose scale is NaN: they count as zeros
   WeightStorage storage;
 };
 
@@ -33,6 +35,7 @@ struct LoadedDrafter {
   DrafterConfig config;
   DrafterWeights weights;  // views into `storage`
   std::vector<std::string> set_aside;
+  int64_t nan_scales = 0;
   WeightStorage storage;
 };
 

@@ -17,6 +17,12 @@ class Binder {
   void matrix(std::string_view name, int64_t n, int64_t k, TensorView& field) {
     add(name, {n, k}, TensorKind::kMatrix, field);
   }
+  void linear(std::string_view name, int64_t n, int64_t k, ops::LinearPart& part) {
+    bindings_.push_back({.name = prefix_ + std::string(name),
+                         .shape = {n, k},
+                         .kind = TensorKind::kLinear,
+                         .part = &part});
+  }
   void vector(std::string_view name, int64_t size, TensorView& field) {
     add(name, {size}, TensorKind::kVector, field);
   }
@@ -32,19 +38,16 @@ class Binder {
   std::string prefix_;
 };
 
-// The view of part `i`; the parts must have been counted before.
-TensorView& part(ops::LinearWeight& weight, size_t i) { return weight.parts[i].weight; }
-
 void bind_single(Binder binder, std::string_view name, int64_t n, int64_t k,
                  ops::LinearWeight& weight) {
   weight.parts.resize(1);
-  binder.matrix(name, n, k, part(weight, 0));
+  binder.linear(name, n, k, weight.parts[0]);
 }
 
 void bind_mlp(Binder binder, int64_t hidden, int64_t intermediate, MlpWeights& weights) {
   weights.gate_up.parts.resize(2);
-  binder.matrix("gate_proj.weight", intermediate, hidden, part(weights.gate_up, 0));
-  binder.matrix("up_proj.weight", intermediate, hidden, part(weights.gate_up, 1));
+  binder.linear("gate_proj.weight", intermediate, hidden, weights.gate_up.parts[0]);
+  binder.linear("up_proj.weight", intermediate, hidden, weights.gate_up.parts[1]);
   bind_single(binder, "down_proj.weight", hidden, intermediate, weights.down);
 }
 
@@ -52,9 +55,9 @@ void bind_attention(Binder binder, const ModelConfig& config, AttentionWeights& 
   const int64_t q = config.q_heads * config.head_dim;
   const int64_t kv = config.kv_heads * config.head_dim;
   weights.qkv.parts.resize(3);
-  binder.matrix("q_proj.weight", 2 * q, config.hidden, part(weights.qkv, 0));
-  binder.matrix("k_proj.weight", kv, config.hidden, part(weights.qkv, 1));
-  binder.matrix("v_proj.weight", kv, config.hidden, part(weights.qkv, 2));
+  binder.linear("q_proj.weight", 2 * q, config.hidden, weights.qkv.parts[0]);
+  binder.linear("k_proj.weight", kv, config.hidden, weights.qkv.parts[1]);
+  binder.linear("v_proj.weight", kv, config.hidden, weights.qkv.parts[2]);
   binder.vector("q_norm.weight", config.head_dim, weights.q_norm);
   binder.vector("k_norm.weight", config.head_dim, weights.k_norm);
   bind_single(binder, "o_proj.weight", config.hidden, q, weights.out);
@@ -64,10 +67,10 @@ void bind_gdn(Binder binder, const ModelConfig& config, GdnWeights& weights) {
   const int64_t channels = config.conv_channels();
   const int64_t v = config.v_heads * config.v_dim;
   weights.in.parts.resize(4);
-  binder.matrix("in_proj_qkv.weight", channels, config.hidden, part(weights.in, 0));
-  binder.matrix("in_proj_z.weight", v, config.hidden, part(weights.in, 1));
-  binder.matrix("in_proj_b.weight", config.v_heads, config.hidden, part(weights.in, 2));
-  binder.matrix("in_proj_a.weight", config.v_heads, config.hidden, part(weights.in, 3));
+  binder.linear("in_proj_qkv.weight", channels, config.hidden, weights.in.parts[0]);
+  binder.linear("in_proj_z.weight", v, config.hidden, weights.in.parts[1]);
+  binder.linear("in_proj_b.weight", config.v_heads, config.hidden, weights.in.parts[2]);
+  binder.linear("in_proj_a.weight", config.v_heads, config.hidden, weights.in.parts[3]);
   binder.add("conv1d.weight", {channels, 1, config.conv_width}, TensorKind::kVector, weights.conv);
   binder.vector("A_log", config.v_heads, weights.a_log);
   binder.vector("dt_bias", config.v_heads, weights.dt_bias);
@@ -94,8 +97,8 @@ void bind_layer(Binder binder, const DrafterConfig& config, DrafterLayerWeights&
   Binder attention = binder.below("self_attn.");
   bind_single(attention, "q_proj.weight", q, config.hidden, layer.q);
   layer.kv.parts.resize(2);
-  attention.matrix("k_proj.weight", kv, config.hidden, part(layer.kv, 0));
-  attention.matrix("v_proj.weight", kv, config.hidden, part(layer.kv, 1));
+  attention.linear("k_proj.weight", kv, config.hidden, layer.kv.parts[0]);
+  attention.linear("v_proj.weight", kv, config.hidden, layer.kv.parts[1]);
   attention.vector("q_norm.weight", config.head_dim, layer.q_norm);
   attention.vector("k_norm.weight", config.head_dim, layer.k_norm);
   bind_single(attention, "o_proj.weight", config.hidden, q, layer.out);
@@ -122,7 +125,7 @@ std::vector<TensorBinding> bind_tensors(const ModelConfig& config, std::string_v
   weights.head.parts.resize(1);
   if (!config.tied_head) {
     Binder(bindings, "")
-        .matrix("lm_head.weight", config.vocab, config.hidden, part(weights.head, 0));
+        .linear("lm_head.weight", config.vocab, config.hidden, weights.head.parts[0]);
   }
   return bindings;
 }

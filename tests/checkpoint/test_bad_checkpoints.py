@@ -150,9 +150,82 @@ def extra_tensor(directory):
     change_tensors(directory, lambda tensors: tensors.update({"model.odd": ("U8", [2], b"ab")}))
 
 
-def quantised(directory):
+def scale_of_floats(directory):
     scale = K_PROJ + "_scale"
     change_tensors(directory, lambda tensors: tensors.update({scale: ("F32", [1], bytes(4))}))
+
+
+ONE = struct.pack("<f", 1)
+
+
+def pack_nvfp4(directory, **changed):
+    """K_PROJ [16, 48] as NVFP4 of zeros; `changed` replaces or, with None, drops tensors."""
+    parts = {"": ("U8", [16, 24], bytes(16 * 24)), "_scale": ("F8_E4M3", [16, 3], bytes(48)),
+             "_scale_2": ("F32", [], ONE), **changed}
+
+    def change(tensors):
+        tensors.update({K_PROJ + ending: part for ending, part in parts.items() if part})
+
+    change_tensors(directory, change)
+
+
+def nvfp4_without_block_scales(directory):
+    pack_nvfp4(directory, _scale=None)
+
+
+def nvfp4_without_global(directory):
+    pack_nvfp4(directory, _scale_2=None)
+
+
+def nvfp4_transposed_scales(directory):
+    pack_nvfp4(directory, _scale=("F8_E4M3", [3, 16], bytes(48)))
+
+
+def nvfp4_scales_of_mxfp4(directory):
+    pack_nvfp4(directory, _scale=("F8_E8M0", [16, 3], bytes(48)))
+
+
+def nvfp4_global_nan(directory):
+    pack_nvfp4(directory, _scale_2=("F32", [], struct.pack("<f", float("nan"))))
+
+
+def nvfp4_short_codes(directory):
+    pack_nvfp4(directory, **{"": ("U8", [16, 48], bytes(16 * 48))})
+
+
+def nvfp4_with_branches(directory):
+    name = K_PROJ.removesuffix("weight") + "svdquant_lora_a"
+    change_tensors(directory, lambda tensors: tensors.update({name: ("F32", [1], ONE)}))
+
+
+def fp8_odd_scales(directory):
+    def change(tensors):
+        tensors[K_PROJ] = ("F8_E4M3", [16, 48], bytes(16 * 48))
+        tensors[K_PROJ + "_scale"] = ("F32", [4], ONE * 4)
+
+    change_tensors(directory, change)
+
+
+def integer_pack(directory):
+    def change(tensors):
+        del tensors[K_PROJ]
+        tensors[K_PROJ + "_packed"] = ("I32", [16, 6], bytes(16 * 24))
+        tensors[K_PROJ + "_shape"] = ("I32", [2], bytes(8))
+
+    change_tensors(directory, change)
+
+
+def config_gptq(directory):
+    change_config(directory, quantization_config={"quant_method": "gptq", "bits": 4})
+
+
+def file_of_another_algorithm(directory):
+    text = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4_SVD"}}
+    (directory / "hf_quant_config.json").write_text(json.dumps(text))
+
+
+def file_is_no_object(directory):
+    (directory / "hf_quant_config.json").write_text("[1]")
 
 
 def index_outside(directory):
@@ -242,7 +315,19 @@ TARGETS = [
     (unknown_dtype, [SINGLE, K_PROJ, "F17"]),
     (missing_tensor, [K_PROJ, "missing"]),
     (extra_tensor, [SINGLE, "model.odd"]),
-    (quantised, [SINGLE, K_PROJ + "_scale", "quantised"]),
+    (scale_of_floats, [SINGLE, K_PROJ + "_scale", "packed", "BF16"]),
+    (nvfp4_without_block_scales, [K_PROJ + "_scale", "[16, 3]", "missing"]),
+    (nvfp4_without_global, [K_PROJ + "_scale_2", "missing"]),
+    (nvfp4_transposed_scales, [SINGLE, K_PROJ + "_scale", "[3, 16]", "[16, 3]"]),
+    (nvfp4_scales_of_mxfp4, [SINGLE, K_PROJ + "_scale", "F8_E8M0", "F8_E4M3"]),
+    (nvfp4_global_nan, [SINGLE, K_PROJ + "_scale_2", "nan", "above 0"]),
+    (nvfp4_short_codes, [SINGLE, K_PROJ, "[16, 48]", "[16, 24]"]),
+    (nvfp4_with_branches, [SINGLE, "k_proj.svdquant_lora_a", "NVFP4_SVD"]),
+    (fp8_odd_scales, [SINGLE, K_PROJ + "_scale", "[4]", "[16, 1]", "[1, 1]"]),
+    (integer_pack, [SINGLE, K_PROJ + "_shape", "integer"]),
+    (config_gptq, ["config.json", "quant_method is \"gptq\""]),
+    (file_of_another_algorithm, ["hf_quant_config.json", "quant_algo", "NVFP4_SVD"]),
+    (file_is_no_object, ["hf_quant_config.json", "object"]),
     (index_outside, [INDEX, K_PROJ, "../../outside.safetensors"]),
     (index_absolute, [INDEX, K_PROJ, "/etc/passwd"]),
     (index_misses_shard, [INDEX, "model-00009.safetensors"]),
@@ -306,6 +391,8 @@ DRAFTERS = [
     (drafter_missing, ["fc.weight", "missing"]),
     (drafter_features, ["fc.weight", "[48, 96]", "[48, 48]"]),
     (truncate_data, [SINGLE, "tensor '"]),
+    (config_gptq, ["config.json", "quant_method is \"gptq\""]),
+    (file_of_another_algorithm, ["hf_quant_config.json", "quant_algo", "NVFP4_SVD"]),
 ]
 
 

@@ -71,11 +71,10 @@ class RowsAttention {
     return op_.out.row<float>(sequence_.row_begin + task_.first_row + i) +
            task_.first_head * op_.out.stride(1);
   }
-  // Of a position of this kv head, in k_pages or v_pages.
-  int64_t offset(int64_t position) const {
+  // The place of a position among the tokens of all pages.
+  int64_t token(int64_t position) const {
     const int64_t page_size = op_.k_pages.extent(1);
-    const int64_t token = pages_[position / page_size] * page_size + position % page_size;
-    return token * token_stride_ + task_.kv_head * dim_;
+    return pages_[position / page_size] * page_size + position % page_size;
   }
 
   // The queries lie side by side, the sums are zero.
@@ -102,7 +101,8 @@ class RowsAttention {
     score(keys);
     const float* values[kKeyTile];
     for (int64_t j = keys.begin; j < keys.end; ++j) {
-      values[j - keys.begin] = op_.v_pages.as<const float>() + offset(j);
+      values[j - keys.begin] =
+          op_.v_pages.as<const float>() + token(j) * token_stride_ + task_.kv_head * dim_;
     }
     for (int64_t i = 0; i < task_.rows; ++i) {
       const int64_t position = sequence_.position + task_.first_row + i;
@@ -114,15 +114,18 @@ class RowsAttention {
   // The product of every query with every key: page by page, as linears whose weights are the keys.
   void score(KeyRange keys) {
     const int64_t page_size = op_.k_pages.extent(1);
+    const int64_t tokens = op_.k_pages.extent(0) * page_size;
+    const TensorView all_keys = op_.k_pages.reshaped({tokens, token_stride_})
+                                    .columns(task_.kv_head * dim_, (task_.kv_head + 1) * dim_);
     for (int64_t j = keys.begin; j < keys.end;) {
       const int64_t end = std::min(keys.end, (j / page_size + 1) * page_size);
+      const int64_t first = token(j);
+      const LinearPart part{.weight = FloatWeight{all_keys.rows(first, first + (end - j))}};
       simd::linear_block({.x = queries_.data(),
                           .x_stride = dim_,
                           .rows = task_.rows * task_.heads,
-                          .weight = op_.k_pages.as<const float>() + offset(j),
-                          .weight_stride = token_stride_,
-                          .dtype = DType::kF32,
-                          .k = dim_,
+                          .part = &part,
+                          .column = 0,
                           .columns = end - j,
                           .out = scores_.data() + (j - keys.begin),
                           .out_stride = kKeyTile});
@@ -159,7 +162,7 @@ class RowsAttention {
   const SequenceRows& sequence_;
   const int32_t* pages_;
   int64_t dim_;
-  int64_t token_stride_;        // floats from one token to the next inside a page
+  int64_t token_stride_;        // floats of a token's keys
   std::vector<float> queries_;  // [rows, heads, dim]
   std::vector<float> scores_;   // [rows, heads, kKeyTile]
   std::vector<float> best_;     // [rows, heads], the largest score so far

@@ -1,50 +1,26 @@
 #include "ops/cpu/simd_linear.h"
 
 #include <algorithm>
+#include <variant>
 
 #include "base/check.h"
 
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/simd_linear.cc"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include "ops/cpu/simd_lanes_inl.h"
+#include "ops/cpu/simd_weights_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// Bytes ahead of its loads that the one-row loop asks for: 16 cache lines, about as many as a core
-// has under way at once.
-constexpr int64_t kPrefetchBytes = 1024;
-
-// Stored weights [columns, k], by lanes.
-template <class W>
-struct Matrix {
-  const W* data;
-  int64_t stride;
-  int64_t k;
-
-  // One column's weights of inputs [i, i + 16).
-  HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
-    for (int v = 0; v < kVectors; ++v) out[v] = load(data + column * stride + i + v * kWidth);
-  }
-  HWY_INLINE void prefetch(int64_t column, int64_t i) const {
-    hwy::Prefetch(reinterpret_cast<const uint8_t*>(data + column * stride + i) + kPrefetchBytes);
-  }
-  // The inputs from i to the end, fewer than 16; zeros behind them.
-  HWY_INLINE void tail(int64_t column, int64_t i, V* out) const {
-    W padded[kLanes] = {};
-    for (int64_t j = i; j < k; ++j) padded[j - i] = data[column * stride + j];
-    for (int v = 0; v < kVectors; ++v) out[v] = load(padded + v * kWidth);
-  }
-};
-
-// The chains of one output of one row.
-template <class M>
-HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&sums)[kVectors]) {
+// The chains of one output of one row, whose inputs are scaled where SCALED.
+template <bool SCALED, class M>
+HWY_INLINE void row_chains(const float* x, const float* input_scale, const M& matrix,
+                           int64_t column, V (&sums)[kVectors]) {
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(D());
   V right[kVectors];
   int64_t i = 0;
@@ -52,12 +28,14 @@ HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&
     matrix.prefetch(column, i);
     matrix.lanes(column, i, right);
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] = hn::MulAdd(load(x + i + v * kWidth), right[v], sums[v]);
+      V left = load(x + i + v * kWidth);
+      if constexpr (SCALED) left = hn::Mul(left, load(input_scale + i + v * kWidth));
+      sums[v] = hn::MulAdd(left, right[v], sums[v]);
     }
   }
   if (i == matrix.k) return;
   float x_tail[kLanes] = {};  // the last lanes are zero: they add nothing
-  std::copy(x + i, x + matrix.k, x_tail);
+  for (int64_t j = i; j < matrix.k; ++j) x_tail[j - i] = SCALED ? x[j] * input_scale[j] : x[j];
   matrix.tail(column, i, right);
   for (int v = 0; v < kVectors; ++v) {
     sums[v] = hn::MulAdd(load(x_tail + v * kWidth), right[v], sums[v]);
@@ -67,16 +45,17 @@ HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&
 // One row. Columns are read one after the other, as they lie in memory: that is what the core
 // prefetches best (measured on a Zen 3: 15 GB/s of 16; four columns side by side 9), and the core
 // itself overlaps the chains of a column with those of the next.
-template <class M>
-HWY_INLINE void multiply_row(const LinearBlock& block, const M& matrix) {
+template <bool SCALED, class M>
+HWY_INLINE void multiply_row(const LinearBlock& block, const float* input_scale, const M& matrix) {
   V sums[4][kVectors];
   int64_t column = 0;
   for (; column + 4 <= block.columns; column += 4) {
-    for (int c = 0; c < 4; ++c) row_chains(block.x, matrix, column + c, sums[c]);
+    for (int c = 0; c < 4; ++c)
+      row_chains<SCALED>(block.x, input_scale, matrix, column + c, sums[c]);
     reduce_four(sums, block.out + column);
   }
   for (; column < block.columns; ++column) {
-    row_chains(block.x, matrix, column, sums[0]);
+    row_chains<SCALED>(block.x, input_scale, matrix, column, sums[0]);
     block.out[column] = reduce(sums[0]);
   }
 }
@@ -219,23 +198,27 @@ HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, in
   std::fill(panel + columns * kPanelDepth, panel + kPanelColumns * kPanelDepth, 0.0f);
 }
 
+// Inputs [i, i + depth) of a block's rows, scaled where there is a scale, with zeros up to a
+// multiple of 16: [rows][kPanelDepth].
+HWY_INLINE void copy_inputs(const LinearBlock& block, const float* input_scale, int64_t i,
+                            int64_t depth, float* out) {
+  for (int64_t r = 0; r < block.rows; ++r, out += kPanelDepth) {
+    const float* x = block.x + r * block.x_stride + i;
+    for (int64_t j = 0; j < depth; ++j) out[j] = input_scale ? x[j] * input_scale[i + j] : x[j];
+    std::fill(out + depth, out + (depth + kLanes - 1) / kLanes * kLanes, 0.0f);
+  }
+}
+
 // At most kRowBlock rows.
 template <class M>
-void multiply_block(const LinearBlock& block, const M& matrix) {
+void multiply_block(const LinearBlock& block, const float* input_scale, const M& matrix) {
   HWY_ALIGN float panel[kPanelColumns * kPanelDepth];
   HWY_ALIGN float sums[kRowBlock * kPanelColumns * kLanes];
-  HWY_ALIGN float x_tail[kRowBlock * kLanes];
-  const int64_t whole = block.k / kLanes * kLanes;
-  if (whole < block.k) {
-    std::fill(x_tail, x_tail + block.rows * kLanes, 0.0f);
-    for (int64_t r = 0; r < block.rows; ++r) {
-      const float* x = block.x + r * block.x_stride;
-      std::copy(x + whole, x + block.k, x_tail + r * kLanes);
-    }
-  }
+  HWY_ALIGN float inputs[kRowBlock * kPanelDepth];  // those that cannot be used where they lie
+  const int64_t whole = matrix.k / kLanes * kLanes;
   for (int64_t column = 0; column < block.columns; column += kPanelColumns) {
-    PanelRows piece{.x = block.x,
-                    .x_stride = block.x_stride,
+    PanelRows piece{.x = nullptr,
+                    .x_stride = 0,
                     .panel = panel,
                     .depth = 0,
                     .first = true,
@@ -244,14 +227,14 @@ void multiply_block(const LinearBlock& block, const M& matrix) {
                     .out = block.out + column,
                     .out_stride = block.out_stride,
                     .columns = std::min(kPanelColumns, block.columns - column)};
-    for (int64_t i = 0; i < block.k; i += piece.depth, piece.x += piece.depth) {
-      if (i == whole) {
-        piece.x = x_tail;
-        piece.x_stride = kLanes;
-      }
+    for (int64_t i = 0; i < matrix.k; i += piece.depth) {
+      const bool copied = input_scale != nullptr || i == whole;
       piece.depth = i == whole ? kLanes : std::min(kPanelDepth, whole - i);
+      if (copied) copy_inputs(block, input_scale, i, std::min(piece.depth, matrix.k - i), inputs);
+      piece.x = copied ? inputs : block.x + i;
+      piece.x_stride = copied ? kPanelDepth : block.x_stride;
       piece.first = i == 0;
-      piece.last = i + piece.depth >= block.k;
+      piece.last = i + piece.depth >= matrix.k;
       widen_panel(matrix, column, piece.columns, i, piece.depth, panel);
       multiply_panel(piece, block.rows);
     }
@@ -260,31 +243,57 @@ void multiply_block(const LinearBlock& block, const M& matrix) {
 
 template <class M>
 void multiply(LinearBlock block, const M& matrix) {
-  if (block.rows == 1) return multiply_row(block, matrix);
+  const TensorView& scale = block.part->input_scale;
+  const float* input_scale = scale.empty() ? nullptr : scale.as<const float>();
+  if (block.rows == 1) {
+    return input_scale == nullptr ? multiply_row<false>(block, nullptr, matrix)
+                                  : multiply_row<true>(block, input_scale, matrix);
+  }
   for (int64_t rows = block.rows; rows > 0; rows -= block.rows) {
     block.rows = std::min(kRowBlock, rows);
-    multiply_block(block, matrix);
+    multiply_block(block, input_scale, matrix);
     block.x += block.rows * block.x_stride;
     block.out += block.rows * block.out_stride;
   }
 }
 
 template <class W>
-Matrix<W> matrix_of(const LinearBlock& block) {
-  return {static_cast<const W*>(block.weight), block.weight_stride, block.k};
+FloatMatrix<W> float_matrix(const TensorView& weight, int64_t column) {
+  return {weight.row<const W>(column), weight.stride(0), weight.extent(1)};
+}
+
+void multiply_kind(const LinearBlock& block, const FloatWeight& weight) {
+  switch (weight.weight.dtype()) {
+    case DType::kF32:
+      return multiply(block, float_matrix<float>(weight.weight, block.column));
+    case DType::kBF16:
+      return multiply(block, float_matrix<uint16_t>(weight.weight, block.column));
+    case DType::kF16:
+      return multiply(block, float_matrix<hwy::float16_t>(weight.weight, block.column));
+    default:
+      check_failed(__FILE__, __LINE__, "linear weights of floats are F32, BF16 or F16");
+  }
+}
+
+void multiply_kind(const LinearBlock& block, const Nvfp4Weight& weight) {
+  multiply(block,
+           Nvfp4Matrix{weight.codes.row<const uint8_t>(block.column),
+                       weight.scales.row<const uint8_t>(block.column), 2 * weight.codes.extent(1)});
+}
+
+void multiply_kind(const LinearBlock& block, const Fp8Weight& weight) {
+  const auto* data = weight.weight.row<const uint8_t>(block.column);
+  const int64_t k = weight.weight.extent(1);
+  if (weight.tiled()) {
+    return multiply(block, Fp8Matrix<true>{data, k, weight.scales.as<const float>(),
+                                           weight.scales.extent(1), block.column});
+  }
+  multiply(block, Fp8Matrix<false>{data, k, nullptr, 0, 0});
 }
 
 void linear_block(const LinearBlock& block) {
-  switch (block.dtype) {
-    case DType::kF32:
-      return multiply(block, matrix_of<float>(block));
-    case DType::kBF16:
-      return multiply(block, matrix_of<uint16_t>(block));
-    case DType::kF16:
-      return multiply(block, matrix_of<hwy::float16_t>(block));
-    default:
-      check_failed(__FILE__, __LINE__, "linear weights are F32, BF16 or F16");
-  }
+  std::visit([&](const auto& weight) HWY_ATTR { multiply_kind(block, weight); },
+             block.part->weight);
 }
 
 }  // namespace gallop::ops::simd::HWY_NAMESPACE

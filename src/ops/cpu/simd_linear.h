@@ -6,23 +6,22 @@
 
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "ops/linear/linear_weight.h"
 
 namespace gallop::ops::simd {
 
 // Columns of a panel: callers that split a matrix do so at multiples of it.
 inline constexpr int64_t kPanelColumns = 12;
 
-// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * weight[c * weight_stride + i],
-// summed as the contract of Linear says.
+// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * input_scale[i] * weight[column + c,
+// i] of `part`, summed as the contract of Linear says. Scales of whole tensors and outputs are not
+// in the sum: they are the caller's.
 struct LinearBlock {
   const float* x = nullptr;
   int64_t x_stride = 0;
   int64_t rows = 0;
-  const void* weight = nullptr;  // [columns, k] of `dtype`: F32, BF16 or F16
-  int64_t weight_stride = 0;     // elements
-  DType dtype = DType::kF32;
-  int64_t k = 0;
+  const LinearPart* part = nullptr;
+  int64_t column = 0;  // the first of
   int64_t columns = 0;
   float* out = nullptr;
   int64_t out_stride = 0;

@@ -11,6 +11,7 @@
 #include "ops/cpu/simd_linear.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
+#include "ops/testing/packed_weight.h"
 
 namespace gallop::ops::testing {
 namespace {
@@ -51,13 +52,11 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
       TestTensor::normal(random, Shape{k, columns}), TestTensor(DType::kF32, Shape{columns}),
       TestTensor(DType::kF32, Shape{columns}),       TestTensor::normal(random, Shape{k}),
       TestTensor::normal(random, Shape{rows, k})};
+  const LinearPart part{.weight = FloatWeight{.weight = weight.view()}};
   simd::linear_block({.x = x.view().as<float>(),
                       .x_stride = k,
                       .rows = rows,
-                      .weight = weight.view().data(),
-                      .weight_stride = k,
-                      .dtype = dtype,
-                      .k = k,
+                      .part = &part,
                       .columns = columns,
                       .out = results.linear.view().as<float>(),
                       .out_stride = columns});
@@ -166,17 +165,38 @@ TEST(Simd, EveryInstructionSetKeepsTheBound) {
         expected.push_back(dot.sum());
       }
       const TestTensor out(DType::kF32, Shape{3, 7});
+      const LinearPart part{.weight = FloatWeight{.weight = weight.view()}};
       simd::linear_block({.x = x.view().as<float>(),
                           .x_stride = 50,
                           .rows = 3,
-                          .weight = weight.view().data(),
-                          .weight_stride = 50,
-                          .dtype = dtype,
-                          .k = 50,
+                          .part = &part,
                           .columns = 7,
                           .out = out.view().as<float>(),
                           .out_stride = 7});
       EXPECT_TRUE(close(out.view(), expected)) << dtype_name(dtype);
+    }
+  }
+}
+
+// Packed weights are the floats that they stand for, on every instruction set: unpacking is checked
+// against plain decoding, bit for bit, for one row and for several.
+TEST(Simd, PackedWeightsAreUnpackedExactly) {
+  const int64_t supported = hwy::SupportedTargets();
+  for (int64_t rest = supported & HWY_TARGETS; rest > 0; rest &= rest - 1) {
+    SCOPED_TRACE(hwy::TargetName(rest & -rest));
+    const OnlyTarget only(rest & -rest);
+    for (const PackedKind kind : kPackedKinds) {
+      for (const int64_t rows : {1, 5}) {
+        Random random(6);
+        const PackedWeight weight(kind, 29, 272, random);
+        const TestTensor x = TestTensor::normal(random, Shape{rows, 272});
+        const LinearWeight packed{.parts = {weight.part()}};
+        const LinearWeight twin{.parts = {weight.unscaled()}};
+        TestTensor expected = linear(x.view(), twin);
+        weight.scale_outputs(expected);
+        EXPECT_TRUE(same_bits(linear(x.view(), packed).view(), expected.view()))
+            << name_of(kind) << ", " << rows << " rows";
+      }
     }
   }
 }

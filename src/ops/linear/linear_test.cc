@@ -8,6 +8,7 @@
 #include "ops/cpu/simd.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
+#include "ops/testing/packed_weight.h"
 
 namespace gallop::ops::testing {
 namespace {
@@ -43,14 +44,11 @@ TestTensor exact_weight(DType dtype, int64_t n, int64_t k, uint64_t seed) {
   return weight;
 }
 
-LinearWeight one_part(const TestTensor& weight) { return {.parts = {{.weight = weight.view()}}}; }
-
-TestTensor linear(const TensorView& x, const LinearWeight& weight, int threads = 1) {
-  TestTensor out(DType::kF32, Shape{x.extent(0), weight.n()});
-  run(Linear{.out = out.view(), .x = x, .weight = &weight}, threads);
-  EXPECT_TRUE(out.guards_intact());
-  return out;
+LinearPart float_part(const TestTensor& weight) {
+  return {.weight = FloatWeight{.weight = weight.view()}};
 }
+
+LinearWeight one_part(const TestTensor& weight) { return {.parts = {float_part(weight)}}; }
 
 std::vector<Approx> reference(const TestTensor& x, const TestTensor& weight) {
   const int64_t k = weight.view().extent(1);
@@ -162,8 +160,7 @@ TEST(Linear, PartsStandSideBySide) {
   const TestTensor first = exact_weight(DType::kBF16, 33, k, 1);
   const TestTensor second = exact_weight(DType::kF32, 1, k, 2);
   const TestTensor third = exact_weight(DType::kF16, 20, k, 3);
-  const LinearWeight stacked{
-      .parts = {{.weight = first.view()}, {.weight = second.view()}, {.weight = third.view()}}};
+  const LinearWeight stacked{.parts = {float_part(first), float_part(second), float_part(third)}};
   const TestTensor out = linear(x.view(), stacked, 2);
   EXPECT_TRUE(same_bits(out.view().columns(0, 33), linear(x.view(), one_part(first)).view()));
   EXPECT_TRUE(same_bits(out.view().columns(33, 34), linear(x.view(), one_part(second)).view()));

@@ -1,0 +1,225 @@
+#include "model/weight_format.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "codec/e4m3.h"
+#include "codec/nvfp4.h"
+#include "tensor/widen.h"
+
+namespace gallop::model {
+namespace {
+
+using checkpoint::HfCheckpoint;
+using checkpoint::shape_text;
+using checkpoint::StoredTensor;
+
+// Ends of names that belong to schemes this version does not compute.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kForeignEndings = {
+    {{".qweight", "a GPTQ or AWQ integer weight"},
+     {".qzeros", "a GPTQ or AWQ integer weight"},
+     {".g_idx", "a GPTQ integer weight"},
+     {".weight_g_idx", "an integer weight of compressed-tensors"},
+     {".weight_zero_point", "an integer weight of compressed-tensors"},
+     {".weight_shape", "an integer weight of compressed-tensors"},
+     {".svdquant_lora_a", "NVFP4_SVD"},
+     {".svdquant_lora_b", "NVFP4_SVD"},
+     {".weight_blocks", "MXFP4"}}};
+
+Error tensor_error(const StoredTensor& stored, const std::string& what, ErrorCode code) {
+  return Error{fmt::format("{}: tensor '{}': {}", stored.file->string(), stored.info->name, what),
+               code, stored.info->name};
+}
+
+// The tensors of one linear while its format is found out.
+class LinearBinder {
+ public:
+  LinearBinder(const TensorBinding& linear, const HfCheckpoint& files)
+      : linear_(linear), files_(files), prefix_(linear.name) {
+    constexpr std::string_view kEnding = ".weight";
+    CHECK(prefix_.ends_with(kEnding));
+    prefix_.resize(prefix_.size() - kEnding.size());
+  }
+
+  Result<LinearTensors> bind();
+
+ private:
+  int64_t n() const { return linear_.shape[0]; }
+  int64_t k() const { return linear_.shape[1]; }
+  std::string name(std::string_view ending) const { return prefix_ + std::string(ending); }
+  StoredTensor find(std::string_view ending) const { return files_.find(name(ending)); }
+  bool has(std::string_view ending) const { return find(ending).info != nullptr; }
+
+  void place(std::string_view ending, std::vector<int64_t> shape, TensorKind kind,
+             TensorView& field) {
+    tensors_.placed.push_back(
+        {.name = name(ending), .shape = std::move(shape), .kind = kind, .field = &field});
+  }
+  // The number of a scalar tensor that must be there.
+  Result<float> scalar(std::string_view ending);
+  Result<void> bind_weight();
+  void bind_floats();
+  Result<void> bind_nvfp4(std::string_view codes);
+  Result<void> bind_fp8();
+  // What may stand beside any kind of weight.
+  Result<void> bind_input_scales();
+
+  const TensorBinding& linear_;
+  const HfCheckpoint& files_;
+  std::string prefix_;
+  LinearTensors tensors_;
+};
+
+Result<LinearTensors> LinearBinder::bind() {
+  RETURN_IF_ERROR(bind_weight());
+  RETURN_IF_ERROR(bind_input_scales());
+  return std::move(tensors_);
+}
+
+Result<void> LinearBinder::bind_weight() {
+  if (has(".weight_packed")) return bind_nvfp4(".weight_packed");
+  const StoredTensor weight = find(".weight");
+  if (weight.info != nullptr && weight.info->dtype == DType::kU8) return bind_nvfp4(".weight");
+  if (weight.info != nullptr && weight.info->dtype == DType::kF8E4M3) return bind_fp8();
+  for (const std::string_view ending :
+       {".weight_scale", ".weight_scale_2", ".weight_scale_inv", ".weight_global_scale"}) {
+    if (weight.info == nullptr || !has(ending)) continue;
+    return tensor_error(find(ending),
+                        fmt::format("belongs to a packed weight, but '{}' is {}; expected U8 "
+                                    "(NVFP4) or F8_E4M3",
+                                    linear_.name, dtype_name(weight.info->dtype)),
+                        ErrorCode::kInvalidInput);
+  }
+  bind_floats();
+  return {};
+}
+
+void LinearBinder::bind_floats() {
+  auto& weight = linear_.part->weight.emplace<ops::FloatWeight>();
+  place(".weight", linear_.shape, TensorKind::kMatrix, weight.weight);
+}
+
+// Source: NVIDIA Model-Optimizer, modelopt/torch/export/quant_utils.py (weight, weight_scale,
+// weight_scale_2), and compressed-tensors, compressors/nvfp4 (weight_packed, weight_scale,
+// weight_global_scale, which is the inverse of weight_scale_2).
+Result<void> LinearBinder::bind_nvfp4(std::string_view codes) {
+  if (k() % codec::kNvfp4Block != 0) {
+    return tensor_error(
+        find(codes),
+        fmt::format("NVFP4 with {} inputs; expected a multiple of {}", k(), codec::kNvfp4Block),
+        ErrorCode::kInvalidInput);
+  }
+  auto& weight = linear_.part->weight.emplace<ops::Nvfp4Weight>();
+  place(codes, {n(), k() / 2}, TensorKind::kCodes, weight.codes);
+  place(".weight_scale", {n(), k() / codec::kNvfp4Block}, TensorKind::kE4m3, weight.scales);
+  if (codes == ".weight_packed") {
+    ASSIGN_OR_RETURN(weight.global_divisor, scalar(".weight_global_scale"));
+  } else {
+    ASSIGN_OR_RETURN(weight.global_scale, scalar(".weight_scale_2"));
+  }
+  return {};
+}
+
+Result<void> LinearBinder::bind_fp8() {
+  auto& weight = linear_.part->weight.emplace<ops::Fp8Weight>();
+  place(".weight", linear_.shape, TensorKind::kE4m3, weight.weight);
+  const auto tiles = [](int64_t extent) {
+    return (extent + ops::Fp8Weight::kTile - 1) / ops::Fp8Weight::kTile;
+  };
+  const std::vector<int64_t> tiled = {tiles(n()), tiles(k())};
+  if (has(".weight_scale_inv")) {
+    place(".weight_scale_inv", tiled, TensorKind::kVector, weight.scales);
+    tensors_.placed.back().view = Shape{tiled[0], tiled[1]};
+    return {};
+  }
+  const StoredTensor scale = find(".weight_scale");
+  const std::vector<int64_t> shape = scale.info ? scale.info->shape : std::vector<int64_t>{1};
+  place(".weight_scale", shape, TensorKind::kVector, weight.scales);
+  Shape& view = tensors_.placed.back().view.emplace();
+  if (shape.empty() || shape == std::vector<int64_t>{1}) {
+    view = Shape{1};
+  } else if (shape == std::vector<int64_t>{n()} || shape == std::vector<int64_t>{n(), 1}) {
+    view = Shape{n()};
+  } else if (shape == tiled) {
+    view = Shape{tiled[0], tiled[1]};
+  } else {
+    return tensor_error(scale,
+                        fmt::format("FP8 scales of shape {}; expected [] or [1] for the tensor, "
+                                    "[{}] or [{}, 1] for each output, or {} for tiles of 128",
+                                    shape_text(shape), n(), n(), shape_text(tiled)),
+                        ErrorCode::kUnsupported);
+  }
+  return {};
+}
+
+Result<void> LinearBinder::bind_input_scales() {
+  if (has(".pre_quant_scale")) {
+    place(".pre_quant_scale", {k()}, TensorKind::kVector, linear_.part->input_scale);
+  }
+  for (const std::string_view ending : {".input_scale", ".input_global_scale"}) {
+    if (has(ending)) {
+      const Result<float> checked = scalar(ending);
+      if (!checked.ok()) return checked.error();
+    }
+  }
+  return {};
+}
+
+Result<float> LinearBinder::scalar(std::string_view ending) {
+  const StoredTensor stored = find(ending);
+  if (stored.info == nullptr) {
+    return Error{fmt::format("{}: tensor '{}' [] is missing beside the packed weight",
+                             files_.directory().string(), name(ending)),
+                 ErrorCode::kInvalidInput, name(ending)};
+  }
+  ASSIGN_OR_RETURN(const float value, read_scale(stored));
+  tensors_.scalars.push_back(name(ending));
+  return value;
+}
+
+}  // namespace
+
+Result<LinearTensors> bind_linear(const TensorBinding& linear, const HfCheckpoint& files) {
+  CHECK(linear.kind == TensorKind::kLinear && linear.part != nullptr);
+  return LinearBinder(linear, files).bind();
+}
+
+std::optional<std::string_view> foreign_scheme(std::string_view tensor_name) {
+  for (const auto& [ending, scheme] : kForeignEndings) {
+    if (tensor_name.ends_with(ending)) return scheme;
+  }
+  return std::nullopt;
+}
+
+Result<float> read_scale(const StoredTensor& stored) {
+  const std::vector<int64_t>& shape = stored.info->shape;
+  if (!is_weight_dtype(stored.info->dtype)) {
+    return tensor_error(
+        stored, fmt::format("dtype {}; expected F32, BF16 or F16", dtype_name(stored.info->dtype)),
+        ErrorCode::kInvalidInput);
+  }
+  if (!shape.empty() && shape != std::vector<int64_t>{1}) {
+    return tensor_error(stored, fmt::format("shape {}; expected [] or [1]", shape_text(shape)),
+                        ErrorCode::kInvalidInput);
+  }
+  float value = 0;
+  widen(stored.bytes.data(), stored.info->dtype, 1, &value);
+  if (!std::isfinite(value) || value <= 0) {
+    return tensor_error(stored, fmt::format("is {}; expected a number above 0", value),
+                        ErrorCode::kInvalidInput);
+  }
+  return value;
+}
+
+int64_t count_nan_scales(const ops::LinearPart& part) {
+  const auto* weight = std::get_if<ops::Nvfp4Weight>(&part.weight);
+  if (weight == nullptr) return 0;
+  const auto* scales = weight->scales.as<const uint8_t>();
+  return std::count_if(scales, scales + weight->scales.shape().elements(), codec::is_e4m3_nan);
+}
+
+}  // namespace gallop::model

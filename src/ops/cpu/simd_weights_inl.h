@@ -1,0 +1,168 @@
+// Stored weights of a linear by lanes: each kind of matrix gives sixteen weights of one output as
+// f32, for the instruction set that is being compiled. Widening is exact, but for one rounding
+// where FP8 tiles have scales; scales of whole tensors and outputs are left to the caller. Included
+// once per instruction set, by files that go through hwy/foreach_target.h.
+#if defined(GALLOP_OPS_CPU_SIMD_WEIGHTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GALLOP_OPS_CPU_SIMD_WEIGHTS_INL_H_
+#undef GALLOP_OPS_CPU_SIMD_WEIGHTS_INL_H_
+#else
+#define GALLOP_OPS_CPU_SIMD_WEIGHTS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include <hwy/cache_control.h>
+
+#include "codec/e4m3.h"
+#include "codec/nvfp4.h"
+#include "ops/cpu/simd_lanes_inl.h"
+#include "ops/linear/linear_weight.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gallop::ops::simd::HWY_NAMESPACE {
+
+// Bytes ahead of its loads that the one-row loop asks for: 16 cache lines, about as many as a core
+// has under way at once.
+constexpr int64_t kPrefetchBytes = 1024;
+
+HWY_INLINE void prefetch_after(const void* from) {
+  hwy::Prefetch(static_cast<const uint8_t*>(from) + kPrefetchBytes);
+}
+
+// Floats [columns, k], rows `stride` apart.
+template <class W>
+struct FloatMatrix {
+  const W* data;
+  int64_t stride;
+  int64_t k;
+
+  // One column's weights of inputs [i, i + 16).
+  HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
+    for (int v = 0; v < kVectors; ++v) out[v] = load(data + column * stride + i + v * kWidth);
+  }
+  HWY_INLINE void prefetch(int64_t column, int64_t i) const {
+    prefetch_after(data + column * stride + i);
+  }
+  // The inputs from i to the end, fewer than 16; zeros behind them.
+  HWY_INLINE void tail(int64_t column, int64_t i, V* out) const {
+    W padded[kLanes] = {};
+    const W* row = data + column * stride;
+    std::copy(row + i, row + k, padded);
+    for (int v = 0; v < kVectors; ++v) out[v] = load(padded + v * kWidth);
+  }
+};
+
+// The sixteen values of one NVFP4 block: e2m1 times `scale`, which is exact.
+template <int WIDTH>
+HWY_INLINE void unpack_nvfp4(const uint8_t* codes, float scale, V* out) {
+  if constexpr (WIDTH >= 8) {
+    // A register as a table of floats: all sixteen values, or eight magnitudes beside the sign.
+    constexpr uint32_t kIndexMask = WIDTH - 1;
+    const hn::Rebind<uint32_t, D> d32;
+    alignas(64) static constexpr uint32_t kShifts[16] = {0, 4, 8, 12, 16, 20, 24, 28,
+                                                         0, 4, 8, 12, 16, 20, 24, 28};
+    uint32_t words[2];
+    std::memcpy(words, codes, sizeof(words));
+    const V table = hn::Mul(hn::Set(D(), scale), hn::LoadU(D(), codec::kE2m1Values.data()));
+    const auto look_up = [&](auto nibbles) HWY_ATTR {
+      const auto index = hn::And(nibbles, hn::Set(d32, kIndexMask));
+      return hn::TableLookupLanes(table, hn::IndicesFromVec(D(), index));
+    };
+    if constexpr (WIDTH == 16) {
+      const auto both =
+          hn::IfThenElse(hn::FirstN(d32, 8), hn::Set(d32, words[0]), hn::Set(d32, words[1]));
+      out[0] = look_up(hn::Shr(both, hn::Load(d32, kShifts)));
+    } else {
+      for (int v = 0; v < 2; ++v) {
+        const auto nibbles = hn::Shr(hn::Set(d32, words[v]), hn::Load(d32, kShifts));
+        const auto sign = hn::And(hn::ShiftLeft<28>(nibbles), hn::Set(d32, 0x80000000u));
+        out[v] = hn::Xor(look_up(nibbles), hn::BitCast(D(), sign));
+      }
+    }
+  } else if constexpr (WIDTH == 4) {
+    // A table of bytes: twice the values.
+    alignas(16) static constexpr int8_t kTwice[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                                      0, -1, -2, -3, -4, -6, -8, -12};
+    const hn::FixedTag<uint16_t, 2 * WIDTH> d16;
+    const hn::FixedTag<int8_t, 4 * WIDTH> d8;
+    const auto pairs = hn::PromoteTo(d16, hn::LoadU(hn::FixedTag<uint8_t, 2 * WIDTH>(), codes));
+    const auto index =
+        hn::And(hn::Or(pairs, hn::ShiftLeft<4>(pairs)), hn::Set(d16, uint16_t{0x0f0f}));
+    alignas(16) int8_t twice[16];
+    hn::Store(hn::TableLookupBytes(hn::Load(d8, kTwice), hn::BitCast(d8, index)), d8, twice);
+    for (int v = 0; v < kVectors; ++v) {
+      const auto wide = hn::PromoteTo(hn::Rebind<int32_t, D>(),
+                                      hn::LoadU(hn::Rebind<int8_t, D>(), twice + v * kWidth));
+      out[v] = hn::Mul(hn::ConvertTo(D(), wide), hn::Set(D(), 0.5f * scale));
+    }
+  } else {
+    for (int l = 0; l < kLanes; ++l) {
+      const int code = (codes[l / 2] >> (l % 2 == 0 ? 0 : 4)) & 15;
+      out[l] = hn::Set(D(), codec::kE2m1Values[static_cast<size_t>(code)] * scale);
+    }
+  }
+}
+
+// NVFP4 without the global scale: codes [columns, k / 2] and block scales [columns, k / 16].
+struct Nvfp4Matrix {
+  const uint8_t* codes;
+  const uint8_t* scales;
+  int64_t k;
+
+  HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
+    const int64_t at = column * k + i;
+    unpack_nvfp4<kWidth>(codes + at / 2, codec::kE4m3Values[scales[at / codec::kNvfp4Block]], out);
+  }
+  // Once for a cache line of codes.
+  HWY_INLINE void prefetch(int64_t column, int64_t i) const {
+    if (i % 128 == 0) prefetch_after(codes + (column * k + i) / 2);
+  }
+  // There is none: k is a multiple of 16.
+  HWY_INLINE void tail(int64_t column, int64_t i, V* out) const { lanes(column, i, out); }
+};
+
+// E4M3 [columns, k]; each tile of 128 x 128 has a scale where TILED.
+template <bool TILED>
+struct Fp8Matrix {
+  const uint8_t* data;
+  int64_t k;
+  const float* scales;   // [columns / 128, tiles] of the whole matrix
+  int64_t tiles;         // in a row of tiles
+  int64_t first_column;  // of `data`, in the whole matrix
+
+  // As a half float a byte's bits are the value times 2^-8, subnormals included.
+  HWY_INLINE void widen(const uint8_t* from, int64_t column, int64_t i, V* out) const {
+    constexpr int64_t kTile = Fp8Weight::kTile;
+    const hn::Rebind<uint16_t, D> d16;
+    float scale = 256;
+    if constexpr (TILED) scale *= scales[(first_column + column) / kTile * tiles + i / kTile];
+    for (int v = 0; v < kVectors; ++v) {
+      const auto byte = hn::PromoteTo(d16, hn::LoadU(hn::Rebind<uint8_t, D>(), from + v * kWidth));
+      const auto magnitude = hn::And(byte, hn::Set(d16, uint16_t{0x7f}));
+      const auto half = hn::Or(hn::ShiftLeft<7>(magnitude),
+                               hn::ShiftLeft<8>(hn::AndNot(hn::Set(d16, uint16_t{0x7f}), byte)));
+      const auto nan = hn::Eq(magnitude, hn::Set(d16, uint16_t{0x7f}));
+      const auto bits = hn::BitCast(hn::Rebind<hwy::float16_t, D>(), hn::IfThenZeroElse(nan, half));
+      out[v] = hn::Mul(hn::PromoteTo(D(), bits), hn::Set(D(), scale));
+    }
+  }
+  // Once for a cache line.
+  HWY_INLINE void prefetch(int64_t column, int64_t i) const {
+    if (i % 64 == 0) prefetch_after(data + column * k + i);
+  }
+  HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
+    widen(data + column * k + i, column, i, out);
+  }
+  HWY_INLINE void tail(int64_t column, int64_t i, V* out) const {
+    uint8_t padded[kLanes] = {};
+    std::copy(data + column * k + i, data + (column + 1) * k, padded);
+    widen(padded, column, i, out);
+  }
+};
+
+}  // namespace gallop::ops::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
