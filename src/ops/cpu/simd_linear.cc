@@ -160,12 +160,17 @@ void multiply_rows(const PanelRows& rows, int64_t row) {
   }
 }
 
-// The piece against all of its rows.
-void multiply_panel(const PanelRows& piece, int64_t rows) {
+// The piece against all of its rows. Between its tiles, ahead(part, parts) is called for each part
+// of what it does, in order.
+template <class Ahead>
+HWY_INLINE void multiply_panel(const PanelRows& piece, int64_t rows, const Ahead& ahead) {
+  const int64_t parts = (rows + kTileRows - 1) / kTileRows;
   int64_t row = 0;
   for (; row + kTileRows <= rows; row += kTileRows) {
+    ahead(row / kTileRows, parts);
     multiply_rows<kTileRows, kTileColumns>(piece, row);
   }
+  if (row < rows) ahead(row / kTileRows, parts);
   switch (rows - row) {  // kTileRows is 4 on some instruction sets
     case 3:
       return multiply_rows<3, 4>(piece, row);
@@ -236,7 +241,14 @@ void multiply_block(const LinearBlock& block, const float* input_scale, const M&
       piece.first = i == 0;
       piece.last = i + piece.depth >= matrix.k;
       widen_panel(matrix, column, piece.columns, i, piece.depth, panel);
-      multiply_panel(piece, block.rows);
+      // Memory works while the core multiplies: the next piece's weights are on their way.
+      const int64_t next = piece.last ? column + kPanelColumns : column;
+      const int64_t next_i = piece.last ? 0 : i + piece.depth;
+      multiply_panel(piece, block.rows, [&](int64_t part, int64_t parts) HWY_ATTR {
+        const int64_t begin = next + kPanelColumns * part / parts;
+        const int64_t end = std::min(next + kPanelColumns * (part + 1) / parts, block.columns);
+        for (int64_t c = begin; c < end; ++c) matrix.prefetch_piece(c, next_i, kPanelDepth);
+      });
     }
   }
 }
