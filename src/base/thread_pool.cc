@@ -40,7 +40,7 @@ ThreadPool::ThreadPool(int threads) {
   workers_.reserve(static_cast<size_t>(threads - 1));
   try {
     for (int i = 1; i < threads; ++i) {
-      workers_.emplace_back([this] { work(0); });
+      workers_.emplace_back([this] { work(); });
     }
   } catch (const std::system_error& error) {  // a limit of the system; fewer change no result
     log_warning(fmt::format("only {} of {} threads could be started: {}", this->threads(), threads,
@@ -49,12 +49,11 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
+  stop_ = true;
   {
     const std::lock_guard lock(mutex_);
-    stop_ = true;
-    ++round_;
+    wake_.notify_all();
   }
-  wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -72,14 +71,14 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain,
   step_ = std::max(grain, (count + ranges - 1) / ranges);
   body_ = &body;
   next_ = 0;
-  {
+  open_ = ++loops_;
+  if (asleep_ > 0) {
     const std::lock_guard lock(mutex_);
-    pending_ = static_cast<int>(workers_.size());
-    ++round_;
+    wake_.notify_all();
   }
-  wake_.notify_all();
   take_ranges();
-  for (int spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) {
+  open_ = 0;
+  for (int spins = 0; inside_ != 0; ++spins) {
     if (spins < kSpins) {
       relax();
     } else {
@@ -96,24 +95,37 @@ void ThreadPool::take_ranges() {
   }
 }
 
-void ThreadPool::work(uint64_t seen) {
-  while (true) {
-    for (int i = 0; i < kSpins + kYields && round_.load(std::memory_order_acquire) == seen; ++i) {
-      if (i < kSpins) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
+void ThreadPool::work() {
+  for (uint64_t seen = 0; !stop_;) {
+    wait_for_loop(seen);
+    ++inside_;
+    const uint64_t loop = open_;
+    if (loop != 0) {
+      take_ranges();
+      seen = loop;
     }
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return round_.load() != seen; });
-      seen = round_.load();
-    }
-    if (stop_) return;
-    take_ranges();
-    pending_.fetch_sub(1, std::memory_order_release);
+    --inside_;
   }
+}
+
+// Returns when a loop other than `seen` is open, or the pool stops.
+void ThreadPool::wait_for_loop(uint64_t seen) {
+  const auto due = [&] {
+    const uint64_t loop = open_;
+    return stop_ || (loop != 0 && loop != seen);
+  };
+  for (int i = 0; i < kSpins + kYields; ++i) {
+    if (due()) return;
+    if (i < kSpins) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  std::unique_lock lock(mutex_);
+  ++asleep_;
+  wake_.wait(lock, due);
+  --asleep_;
 }
 
 }  // namespace gallop
