@@ -8,6 +8,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/simd_linear.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -71,6 +72,20 @@ constexpr int64_t kRowBlock = 128;
 constexpr int kTileRows = kWidth == 16 ? 4 : 3;
 constexpr int kTileColumns = kWidth == 16 ? 6 : 4;
 
+// Weights that the next panel will need: memory works on them while the core multiplies.
+struct Ahead {
+  const uint8_t* at;
+  const uint8_t* end;
+
+  // The next `bytes` of them, or what is at hand when there are no more.
+  HWY_INLINE const uint8_t* take(int64_t bytes, const void* at_hand) {
+    if (at >= end) return static_cast<const uint8_t*>(at_hand);
+    const uint8_t* taken = at;
+    at += bytes;
+    return taken;
+  }
+};
+
 // One piece of a panel's depth, and the rows that it multiplies.
 struct PanelRows {
   const float* x;
@@ -83,13 +98,16 @@ struct PanelRows {
   float* out;
   int64_t out_stride;
   int64_t columns;  // that are stored
+  Ahead* ahead;
 };
 
-// Goes on with one vector of each chain of a tile: sum[r][c] += x[r] * panel[c].
+// Goes on with one vector of each chain of a tile: sum[r][c] += x[r] * panel[c]. Asks for as many
+// bytes of `ahead` as `depth` floats have, a cache line for each sixteen.
 template <int ROWS, int COLUMNS>
 HWY_INLINE void multiply_tile(const float* x, int64_t x_stride, const float* panel, int64_t depth,
-                              V (&sum)[ROWS][COLUMNS]) {
+                              const uint8_t* ahead, V (&sum)[ROWS][COLUMNS]) {
   for (int64_t i = 0; i < depth; i += kLanes) {
+    hwy::Prefetch(ahead + i * static_cast<int64_t>(sizeof(float)));
     V left[ROWS];
     for (int r = 0; r < ROWS; ++r) left[r] = load(x + r * x_stride + i);
     for (int c = 0; c < COLUMNS; ++c) {
@@ -140,8 +158,10 @@ HWY_INLINE void multiply_columns(const PanelRows& rows, int64_t row, int64_t col
     for (int o = 0; o < kOutputs; ++o) {
       sum[o / COLUMNS][o % COLUMNS] = rows.first ? hn::Zero(D()) : hn::Load(D(), kept + o * kWidth);
     }
+    const uint8_t* ahead =
+        rows.ahead->take(rows.depth * static_cast<int64_t>(sizeof(float)), panel);
     multiply_tile<ROWS, COLUMNS>(x + v * kWidth, rows.x_stride, panel + v * kWidth, rows.depth,
-                                 sum);
+                                 ahead, sum);
     if (rows.last && v + 1 == kVectors) {
       store_tile<ROWS, COLUMNS>(sum, sums, rows.columns - column,
                                 rows.out + row * rows.out_stride + column, rows.out_stride);
@@ -160,17 +180,12 @@ void multiply_rows(const PanelRows& rows, int64_t row) {
   }
 }
 
-// The piece against all of its rows. Between its tiles, ahead(part, parts) is called for each part
-// of what it does, in order.
-template <class Ahead>
-HWY_INLINE void multiply_panel(const PanelRows& piece, int64_t rows, const Ahead& ahead) {
-  const int64_t parts = (rows + kTileRows - 1) / kTileRows;
+// The piece against all of its rows.
+void multiply_panel(const PanelRows& piece, int64_t rows) {
   int64_t row = 0;
   for (; row + kTileRows <= rows; row += kTileRows) {
-    ahead(row / kTileRows, parts);
     multiply_rows<kTileRows, kTileColumns>(piece, row);
   }
-  if (row < rows) ahead(row / kTileRows, parts);
   switch (rows - row) {  // kTileRows is 4 on some instruction sets
     case 3:
       return multiply_rows<3, 4>(piece, row);
@@ -222,6 +237,10 @@ void multiply_block(const LinearBlock& block, const float* input_scale, const M&
   HWY_ALIGN float inputs[kRowBlock * kPanelDepth];  // those that cannot be used where they lie
   const int64_t whole = matrix.k / kLanes * kLanes;
   for (int64_t column = 0; column < block.columns; column += kPanelColumns) {
+    const int64_t next = std::min(column + kPanelColumns, block.columns);
+    const int64_t after = std::min(next + kPanelColumns, block.columns);
+    Ahead ahead{static_cast<const uint8_t*>(matrix.column_begin(next)),
+                static_cast<const uint8_t*>(matrix.column_begin(after))};
     PanelRows piece{.x = nullptr,
                     .x_stride = 0,
                     .panel = panel,
@@ -231,7 +250,8 @@ void multiply_block(const LinearBlock& block, const float* input_scale, const M&
                     .sums = sums,
                     .out = block.out + column,
                     .out_stride = block.out_stride,
-                    .columns = std::min(kPanelColumns, block.columns - column)};
+                    .columns = next - column,
+                    .ahead = &ahead};
     for (int64_t i = 0; i < matrix.k; i += piece.depth) {
       const bool copied = input_scale != nullptr || i == whole;
       piece.depth = i == whole ? kLanes : std::min(kPanelDepth, whole - i);
@@ -241,14 +261,7 @@ void multiply_block(const LinearBlock& block, const float* input_scale, const M&
       piece.first = i == 0;
       piece.last = i + piece.depth >= matrix.k;
       widen_panel(matrix, column, piece.columns, i, piece.depth, panel);
-      // Memory works while the core multiplies: the next piece's weights are on their way.
-      const int64_t next = piece.last ? column + kPanelColumns : column;
-      const int64_t next_i = piece.last ? 0 : i + piece.depth;
-      multiply_panel(piece, block.rows, [&](int64_t part, int64_t parts) HWY_ATTR {
-        const int64_t begin = next + kPanelColumns * part / parts;
-        const int64_t end = std::min(next + kPanelColumns * (part + 1) / parts, block.columns);
-        for (int64_t c = begin; c < end; ++c) matrix.prefetch_piece(c, next_i, kPanelDepth);
-      });
+      multiply_panel(piece, block.rows);
     }
   }
 }

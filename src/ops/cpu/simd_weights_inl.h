@@ -31,13 +31,6 @@ HWY_INLINE void prefetch_after(const void* from) {
   hwy::Prefetch(static_cast<const uint8_t*>(from) + kPrefetchBytes);
 }
 
-// Asks for the cache lines of `bytes` bytes.
-HWY_INLINE void prefetch_bytes(const void* from, int64_t bytes) {
-  constexpr int64_t kCacheLine = 64;
-  const auto* at = static_cast<const uint8_t*>(from);
-  for (int64_t i = 0; i < bytes; i += kCacheLine) hwy::Prefetch(at + i);
-}
-
 // Floats [columns, k], rows `stride` apart.
 template <class W>
 struct FloatMatrix {
@@ -52,11 +45,8 @@ struct FloatMatrix {
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {
     prefetch_after(data + column * stride + i);
   }
-  // Asks for up to `depth` inputs from i on.
-  HWY_INLINE void prefetch_piece(int64_t column, int64_t i, int64_t depth) const {
-    prefetch_bytes(data + column * stride + i,
-                   std::min(depth, k - i) * static_cast<int64_t>(sizeof(W)));
-  }
+  // Where a column's weights begin.
+  HWY_INLINE const void* column_begin(int64_t column) const { return data + column * stride; }
   // The inputs from i to the end, fewer than 16; zeros behind them.
   HWY_INLINE void tail(int64_t column, int64_t i, V* out) const {
     W padded[kLanes] = {};
@@ -131,9 +121,7 @@ struct Nvfp4Matrix {
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {
     if (i % 128 == 0) prefetch_after(codes + (column * k + i) / 2);
   }
-  HWY_INLINE void prefetch_piece(int64_t column, int64_t i, int64_t depth) const {
-    prefetch_bytes(codes + (column * k + i) / 2, std::min(depth, k - i) / 2);
-  }
+  HWY_INLINE const void* column_begin(int64_t column) const { return codes + column * k / 2; }
   // There is none: k is a multiple of 16.
   HWY_INLINE void tail(int64_t column, int64_t i, V* out) const { lanes(column, i, out); }
 };
@@ -167,9 +155,7 @@ struct Fp8Matrix {
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {
     if (i % 64 == 0) prefetch_after(data + column * k + i);
   }
-  HWY_INLINE void prefetch_piece(int64_t column, int64_t i, int64_t depth) const {
-    prefetch_bytes(data + column * k + i, std::min(depth, k - i));
-  }
+  HWY_INLINE const void* column_begin(int64_t column) const { return data + column * k; }
   HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
     widen(data + column * k + i, column, i, out);
   }
