@@ -28,8 +28,8 @@ Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Json& va
   if (!value.is_string()) {
     return Error{fmt::format("expected a JSON string, found {}", value.type_name())};
   }
-  const std::vector<int32_t> ids =
-      tokenizer.encode(value.get_ref<const std::string&>(), add_special);
+  ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                   tokenizer.encode(value.get_ref<const std::string&>(), add_special));
   return fmt::format("[{}]", fmt::join(ids, ","));
 }
 

@@ -30,7 +30,7 @@ const ChatModel& foal() {
 }
 
 std::vector<int32_t> ids_of(const std::string& text) {
-  return foal().tokenizer.encode(text, false);
+  return *foal().tokenizer.encode(text, false);
 }
 
 int32_t stop_id() { return *foal().tokenizer.token_id("<|im_end|>"); }

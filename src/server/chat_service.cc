@@ -107,7 +107,7 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
       {chat.request.messages, chat.request.tools, chat.request.template_kwargs});
   if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
   chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
-  chat.prompt = model_.tokenizer.encode(*prompt, false);
+  ASSIGN_OR_RETURN(chat.prompt, model_.tokenizer.encode(*prompt, false));
   chat.starts_in_reasoning = ends_in_think(*prompt);
   set_max_tokens(chat);
   return chat;

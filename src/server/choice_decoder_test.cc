@@ -21,7 +21,7 @@ std::string decoded(const std::string& text, bool parse_tools) {
   options.parser = {true, parse_tools, nullptr};
   ChoiceDecoder decoder(kTokenizer, options);
   ChoiceDecoder::Pieces pieces;
-  for (const int32_t id : kTokenizer.encode(text, false)) decoder.add(id, pieces);
+  for (const int32_t id : *kTokenizer.encode(text, false)) decoder.add(id, pieces);
   decoder.finish(pieces);
   std::string out;
   for (const text::OutputPiece& piece : pieces) {

@@ -74,7 +74,7 @@ TEST(Detokenizer, FoalStream) {
   const Tokenizer tokenizer = Tokenizer::load(foal).value();
   const std::string text =
       read_file(foal / "samples.txt", 1 << 20).value() + " \U0001F680\u4f60\u0301";
-  EXPECT_EQ(stream_all(tokenizer, false, tokenizer.encode(text, false)), text);
+  EXPECT_EQ(stream_all(tokenizer, false, *tokenizer.encode(text, false)), text);
 }
 
 }  // namespace

@@ -198,31 +198,47 @@ std::vector<Range> merge_ranges(const std::vector<Range>& ranges, SplitBehavior 
   return merged;
 }
 
-void split_piece(const PreTokenizerStep& step, std::string_view piece,
-                 std::vector<std::string_view>& out) {
-  if (step.behavior == SplitBehavior::kIsolated) {
+// The matches in `piece` and the gaps between them, in order.
+Result<std::vector<Range>> find_ranges(const PreTokenizerStep& step, std::string_view piece) {
+  std::vector<Range> ranges;
+  if (step.pattern) {
+    for (size_t begin = 0; begin < piece.size(); begin = ranges.back().end) {
+      ranges.push_back({begin, match_end(*step.pattern, piece, begin), !step.invert});
+    }
+    return ranges;
+  }
+  std::vector<SplitRegex::Match> matches;
+  RETURN_IF_ERROR(step.regex->find(piece, matches));
+  size_t end = 0;
+  for (const SplitRegex::Match& match : matches) {
+    if (match.begin > end) ranges.push_back({end, match.begin, step.invert});
+    ranges.push_back({match.begin, match.end, !step.invert});
+    end = match.end;
+  }
+  if (end < piece.size()) ranges.push_back({end, piece.size(), step.invert});
+  return ranges;
+}
+
+Result<void> split_piece(const PreTokenizerStep& step, std::string_view piece,
+                         std::vector<std::string_view>& out) {
+  if (step.pattern && step.behavior == SplitBehavior::kIsolated) {
     for (size_t begin = 0; begin < piece.size();) {
       const size_t end = match_end(*step.pattern, piece, begin);
       out.push_back(piece.substr(begin, end - begin));
       begin = end;
     }
-    return;
+    return {};
   }
-  std::vector<Range> ranges;
-  for (size_t begin = 0; begin < piece.size(); begin = ranges.back().end) {
-    ranges.push_back({begin, match_end(*step.pattern, piece, begin), !step.invert});
+  ASSIGN_OR_RETURN(std::vector<Range> ranges, find_ranges(step, piece));
+  const bool removes = step.behavior == SplitBehavior::kRemoved;
+  if (!removes && step.behavior != SplitBehavior::kIsolated) {
+    ranges = merge_ranges(ranges, step.behavior);
   }
-  if (step.behavior == SplitBehavior::kRemoved) {
-    if (step.invert) {
-      for (const Range& range : ranges) {
-        out.push_back(piece.substr(range.begin, range.end - range.begin));
-      }
-    }
-    return;
-  }
-  for (const Range& range : merge_ranges(ranges, step.behavior)) {
+  for (const Range& range : ranges) {
+    if (range.begin == range.end || (removes && range.match)) continue;
     out.push_back(piece.substr(range.begin, range.end - range.begin));
   }
+  return {};
 }
 
 // Copies the views' text into `buffer`, changed by `append(piece, buffer)`, and points them there.
@@ -297,10 +313,10 @@ std::optional<std::string> bytes_of_characters(std::string_view text) {
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps)
     : steps_(std::move(steps)), pieces_are_bytes_(!steps_.empty() && steps_.back().byte_level) {}
 
-void PreTokenizer::split(std::string_view text, Pieces& pieces) const {
+Result<void> PreTokenizer::split(std::string_view text, Pieces& pieces) const {
   std::vector<std::string_view>& views = pieces.views;
   views.clear();
-  if (text.empty()) return;
+  if (text.empty()) return {};
   views.push_back(text);
   size_t target = 0;  // the buffer that the next rewrite fills; the views may lie in the other one
   const auto change = [&](auto append) {
@@ -315,9 +331,9 @@ void PreTokenizer::split(std::string_view text, Pieces& pieces) const {
         out.append(piece);
       });
     }
-    if (step.pattern) {
+    if (step.pattern || step.regex != nullptr) {
       parts.clear();
-      for (const std::string_view view : views) split_piece(step, view, parts);
+      for (const std::string_view view : views) RETURN_IF_ERROR(split_piece(step, view, parts));
       views.swap(parts);
     }
     if (step.byte_level && &step != &steps_.back()) {
@@ -327,6 +343,7 @@ void PreTokenizer::split(std::string_view text, Pieces& pieces) const {
       });
     }
   }
+  return {};
 }
 
 }  // namespace gallop::text

@@ -1,13 +1,17 @@
 // Cuts text into the pieces that BPE works on: the `Split` and `ByteLevel` pre-tokenizers of a
 // tokenizer.json. The known regexes run as hand-written scanners, linear in the text; other regexes
-// are refused when the file is read.
+// as a SplitRegex, whose limits make it the only step that can fail.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/result.h"
+#include "text/split_regex.h"
 
 namespace gallop::text {
 
@@ -28,7 +32,8 @@ size_t match_end(const SplitPattern& pattern, std::string_view text, size_t begi
 enum class SplitBehavior { kIsolated, kRemoved, kContiguous, kMergedWithPrevious, kMergedWithNext };
 
 struct PreTokenizerStep {
-  std::optional<SplitPattern> pattern = {};  // none: the piece stays whole
+  std::optional<SplitPattern> pattern = {};  // with neither this nor `regex` the piece stays whole
+  std::shared_ptr<const SplitRegex> regex = {};
   SplitBehavior behavior = SplitBehavior::kIsolated;
   bool invert = false;
   bool byte_level = false;        // then: each byte becomes a character of the GPT-2 alphabet
@@ -50,8 +55,8 @@ class PreTokenizer {
   };
 
   // Sets `pieces.views` to the pieces of `text` (valid UTF-8), none of them empty. The views live
-  // as long as both arguments stay unchanged.
-  void split(std::string_view text, Pieces& pieces) const;
+  // as long as both arguments stay unchanged. An error is that of a regex that exceeds its limits.
+  Result<void> split(std::string_view text, Pieces& pieces) const;
 
  private:
   std::vector<PreTokenizerStep> steps_;

@@ -40,9 +40,9 @@ struct TokenizerModel {
   Result<void> add_tokens(const std::vector<DeclaredToken>& declared, std::string_view where);
   void set_token(std::string_view content, int32_t id, bool special);
   Result<void> build_tokens();
-  void encode_text(std::string_view text, PreTokenizer::Pieces& pieces, BpeModel::Scratch& scratch,
-                   std::vector<int32_t>& out) const;
-  void encode_parts(std::string_view text, std::vector<int32_t>& out) const;
+  Result<void> encode_text(std::string_view text, PreTokenizer::Pieces& pieces,
+                           BpeModel::Scratch& scratch, std::vector<int32_t>& out) const;
+  Result<void> encode_parts(std::string_view text, std::vector<int32_t>& out) const;
 };
 
 // `tokenizers` gives ids by its own rule and ignores the declared ones; where the two differ the
@@ -98,15 +98,17 @@ Result<void> TokenizerModel::build_tokens() {
   return {};
 }
 
-void TokenizerModel::encode_text(std::string_view text, PreTokenizer::Pieces& pieces,
-                                 BpeModel::Scratch& scratch, std::vector<int32_t>& out) const {
-  pre_tokenizer.split(text, pieces);
+Result<void> TokenizerModel::encode_text(std::string_view text, PreTokenizer::Pieces& pieces,
+                                         BpeModel::Scratch& scratch,
+                                         std::vector<int32_t>& out) const {
+  RETURN_IF_ERROR(pre_tokenizer.split(text, pieces));
   for (const std::string_view piece : pieces.views) bpe.encode(piece, scratch, out);
+  return {};
 }
 
 // Added tokens of the raw text first, then, in what is left, NFC, added tokens of normalised text,
 // and BPE: the order of `tokenizers`.
-void TokenizerModel::encode_parts(std::string_view text, std::vector<int32_t>& out) const {
+Result<void> TokenizerModel::encode_parts(std::string_view text, std::vector<int32_t>& out) const {
   PreTokenizer::Pieces pieces;
   BpeModel::Scratch scratch;
   std::vector<AddedVocabulary::Part> raw_parts;
@@ -129,10 +131,11 @@ void TokenizerModel::encode_parts(std::string_view text, std::vector<int32_t>& o
       if (part.id >= 0) {
         out.push_back(part.id);
       } else {
-        encode_text(part.text, pieces, scratch, out);
+        RETURN_IF_ERROR(encode_text(part.text, pieces, scratch, out));
       }
     }
   }
+  return {};
 }
 
 Result<Tokenizer> Tokenizer::from_text(std::string_view tokenizer_json,
@@ -182,7 +185,7 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-std::vector<int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) const {
+Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, bool add_special) const {
   std::string repaired;
   if (!is_valid_utf8(utf8)) {
     append_lossy_utf8(repaired, utf8, true);
@@ -190,12 +193,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, bool add_special) 
   }
   std::vector<int32_t> ids;
   if (!add_special) {
-    model_->encode_parts(utf8, ids);
+    RETURN_IF_ERROR(model_->encode_parts(utf8, ids));
     return ids;
   }
   for (const TemplatePart& part : model_->post) {
     if (part.is_text) {
-      model_->encode_parts(utf8, ids);
+      RETURN_IF_ERROR(model_->encode_parts(utf8, ids));
     } else {
       ids.insert(ids.end(), part.ids.begin(), part.ids.end());
     }

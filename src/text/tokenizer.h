@@ -31,9 +31,10 @@ class Tokenizer {
   ~Tokenizer();
 
   // Token ids of UTF-8 text (bytes that are none count as U+FFFD). Added tokens in the text are
-  // recognised; `add_special` applies the post_processor. This and all else here may be called from
-  // several threads at once.
-  std::vector<int32_t> encode(std::string_view utf8, bool add_special) const;
+  // recognised; `add_special` applies the post_processor. An error is that of a pre-tokenizer's
+  // regex, one without a hand-written scanner, that exceeds its limits. This and all else here may
+  // be called from several threads at once.
+  Result<std::vector<int32_t>> encode(std::string_view utf8, bool add_special) const;
 
   // Text of the ids as `tokenizers` decodes them; bytes that are no UTF-8 become U+FFFD. An unknown
   // id is an error.

@@ -102,10 +102,11 @@ Result<PreTokenizerStep> parse_split(const Json& value, const std::string& where
   PreTokenizerStep step;
   step.pattern = known_split_pattern(regex);
   if (!step.pattern) {
-    return Error{
-        fmt::format("{}.pattern: the regex {} is not one of the supported ones (GPT-2, "
-                    "Qwen2, Qwen3.5, Llama 3)",
-                    where, describe(Json(regex)))};
+    Result<SplitRegex> compiled = SplitRegex::make(regex);
+    if (!compiled.ok()) {
+      return Error{fmt::format("{}.pattern: {}", where, compiled.error().message)};
+    }
+    step.regex = std::make_shared<const SplitRegex>(std::move(compiled).value());
   }
   ASSIGN_OR_RETURN(step.behavior, parse_behavior(member(value, "behavior"), where + ".behavior"));
   ASSIGN_OR_RETURN(step.invert, bool_member(value, where, "invert", std::nullopt));

@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 import text_cases
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers
 
 QWEN35 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|"
           r" ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -86,7 +86,14 @@ def compare(gallop, directory, strings, add_special=True):
     different = [(string, want, got) for string, want, got in zip(strings, expected, found)
                  if want != got]
     assert not different, f"{len(different)} of {len(strings)} differ, first: {different[0]!r}"
-    compare_decoding(gallop, directory, tokenizer, expected)
+    return compare_decoding(gallop, directory, tokenizer, expected)
+
+
+def compare_exactly(gallop, directory, strings):
+    """As compare; what was in NFC before must come back byte for byte."""
+    normalize = normalizers.NFC().normalize_str
+    for string, text in zip(strings, compare(gallop, directory, strings), strict=True):
+        assert text == string or normalize(string) != string, f"{string!r} came back as {text!r}"
 
 
 def compare_decoding(gallop, directory, tokenizer, id_lists):
@@ -95,6 +102,7 @@ def compare_decoding(gallop, directory, tokenizer, id_lists):
     different = [(ids, want, got) for ids, want, got in zip(id_lists, expected, found)
                  if want != got]
     assert not different, f"{len(different)} of {len(id_lists)} differ, first: {different[0]!r}"
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +141,15 @@ def test_foal_strings(gallop, foal, full, corpus, request):
     contents = [token.content for token in contents]
     for begin in range(0, count, 50_000):
         strings = strings_for(begin, contents, corpus, min(50_000, count - begin))
-        compare(gallop, foal / "target", strings)
+        compare_exactly(gallop, foal / "target", strings)
+    print(f"{count} strings: all ids and texts equal")
+
+
+def test_every_file(gallop, foal, root):
+    texts = text_cases.tracked_texts(root)
+    assert len(texts) > 200
+    compare_exactly(gallop, foal / "target", texts)
+    print(f"{len(texts)} files, {sum(map(len, texts))} characters: all ids and texts equal")
 
 
 def test_foal_every_code_point(gallop, foal):

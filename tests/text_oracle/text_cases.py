@@ -1,5 +1,6 @@
 """Seeded strings that are hard on a tokenizer: all scripts, marks, spaces, code, added tokens."""
 
+import subprocess
 import unicodedata
 
 SPACES = [" ", "  ", "\n", "\r\n", "\r", "\t", "\x0b", "\x0c", "\x85", "\u00a0", "\u1680", "\u2003",
@@ -84,3 +85,16 @@ def make_string(rng, added, corpus):
     ]
     weights, functions = zip(*makers)
     return "".join(make() for make in rng.choices(functions, weights, k=rng.randint(1, 14)))
+
+
+def tracked_texts(root):
+    """Every file of the repository that is text."""
+    names = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, text=True,
+                           check=True).stdout.split("\0")
+    texts = []
+    for name in filter(None, names):
+        try:
+            texts.append((root / name).read_bytes().decode("utf-8"))
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+    return texts
