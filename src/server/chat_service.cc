@@ -108,6 +108,7 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
   if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
   chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
   ASSIGN_OR_RETURN(chat.prompt, model_.tokenizer.encode(*prompt, false));
+  chat.tool_form = text::tool_form_of(source);
   chat.starts_in_reasoning = ends_in_think(*prompt);
   set_max_tokens(chat);
   return chat;

@@ -72,7 +72,7 @@ void ChatSession::start(PreparedChat prepared, ReplyHead head) {
       request.stop,
       request.include_stop,
       request.engine.min_tokens,
-      {chat_.starts_in_reasoning, request.parse_tools, request.tools}};
+      {chat_.starts_in_reasoning, request.parse_tools, request.tools, chat_.tool_form}};
   for (int32_t i = 0; i < request.n; ++i) {
     choices_.emplace_back(ChoiceDecoder(context_.tokenizer, options));
   }

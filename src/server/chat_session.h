@@ -24,6 +24,7 @@ struct PreparedChat {
   ChatRequest request;
   std::vector<int32_t> prompt;
   bool starts_in_reasoning = false;  // the prompt ends inside <think>
+  text::ToolForm tool_form = text::ToolForm::kXml;
 };
 
 class ChatSession : public std::enable_shared_from_this<ChatSession> {

@@ -1,16 +1,18 @@
 // One streaming machine that splits a model's answer into reasoning, content and tool calls:
-// reasoning </think> content <tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n
-// </function>\n</tool_call>, the XML-like form of Qwen3.5.
-// Tolerated, because models do it: <tool_call> inside reasoning (ends it), a missing <tool_call>,
-// </tool_call>, </function> or </parameter>, repeated <think>, </think>. Markers never show.
+// reasoning </think> content <tool_call>...</tool_call>. What stands inside a call is read by a
+// ToolCallReader, in the form that the model's template asks for.
+// Tolerated, because models do it: <tool_call> inside reasoning (ends it), a missing <tool_call>
+// (XML form) or </tool_call>, repeated <think>, </think>. Markers never show.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
+#include "text/tool_call_reader.h"
 
 namespace gallop::text {
 
@@ -28,13 +30,14 @@ struct OutputPiece {
 struct OutputParserOptions {
   bool starts_in_reasoning = false;  // the prompt ended inside <think>
   bool parse_tools = false;          // false: <tool_call> is content
-  Json tools = nullptr;              // the request's tools: argument values are coerced by schema
+  Json tools = nullptr;              // the request's tools: XML argument values follow their schema
+  ToolForm tool_form = ToolForm::kXml;
 };
 
 // Feed it decoded text in any split; the pieces of equal kind concatenate to the same strings for
 // every split. Text that may still become a marker is held back; so is white space that would be
 // the only content around a tool call, and a value that its schema may turn into a non-string.
-class OutputParser {
+class OutputParser : private ToolCallSink {
  public:
   explicit OutputParser(OutputParserOptions options);
 
@@ -51,28 +54,27 @@ class OutputParser {
   int32_t tool_calls() const { return calls_; }
 
  private:
-  enum class State { kReasoning, kContent, kName, kFunction, kKey, kValue };
-  enum class Marker;
+  enum class State { kReasoning, kContent, kCall };
 
-  static std::string_view marker_text(Marker marker);
-  std::vector<Marker> markers() const;
+  std::vector<std::string_view> markers() const;
   bool step();
-  bool step_label();
   void take_text(std::string_view text);
   void take_content(std::string_view text);
-  void take_value(std::string_view text);
-  void take_marker(Marker marker);
-  void take_content_marker(Marker marker);
-  void begin_function(std::string_view name);
-  void begin_parameter(std::string_view key);
-  void end_parameter();
-  void end_function();
+  void take_content_marker(std::string_view marker);
+  void pass_tool_marker();
   void emit(OutputPiece::Kind kind, std::string_view text);
 
-  OutputParserOptions options_;
+  void begin_call(std::string_view name) override;
+  void add_arguments(std::string_view json) override;
+  void add_content(std::string_view text) override;
+
+  bool parse_tools_;
+  ToolForm tool_form_;
+  std::shared_ptr<const Json> tools_;
   State state_;
-  std::string held_;                 // text not yet decided
-  std::vector<OutputPiece> pieces_;  // the result of the current call
+  std::string held_;                        // text not yet decided
+  std::vector<OutputPiece> pieces_;         // the result of the current call
+  std::unique_ptr<ToolCallReader> reader_;  // of the open call, in kCall
   int32_t calls_ = 0;
 
   // Content since the start or the last tool marker, while it is white space only.
@@ -80,14 +82,6 @@ class OutputParser {
   bool blank_so_far_ = true;
   bool think_may_open_ = false;  // nothing but white space yet, and the prompt did not open <think>
   bool tool_marker_seen_ = false;
-
-  // The open call.
-  std::string function_;
-  int32_t parameters_ = 0;
-  bool value_streams_ = false;  // the value is a string for certain
-  bool value_started_ = false;
-  const Json* value_schema_ = nullptr;  // inside options_.tools; null: no schema
-  std::string value_;                   // when it does not stream
 };
 
 }  // namespace gallop::text

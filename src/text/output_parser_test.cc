@@ -72,6 +72,7 @@ struct Case {
   Answer answer;
   bool reasoning = false;
   bool parse_tools = true;
+  ToolForm form = ToolForm::kXml;
 };
 
 const std::string kCall =
@@ -138,11 +139,104 @@ std::vector<Case> call_cases() {
   };
 }
 
+Case hermes(const char* what, std::string text, Answer answer, bool reasoning = false) {
+  return {what, std::move(text), std::move(answer), reasoning, true, ToolForm::kHermes};
+}
+
+const std::string kHermesCall =
+    "<tool_call>\n{\"name\": \"cook\", \"arguments\": {\"code\": \"XP\", "
+    "\"count\":81}}\n</tool_call>";
+const std::string kHermesArguments = R"({"code": "XP", "count": 81})";
+
+std::vector<Case> hermes_cases() {
+  const Answer one{"", "", {"cook"}, {kHermesArguments}};
+  return {
+      hermes("call", kHermesCall, one),
+      hermes("inside reasoning", "x\n" + kHermesCall, {"x\n", "", {"cook"}, {kHermesArguments}},
+             true),
+      hermes("two calls", "A\n" + kHermesCall + "\n" + kHermesCall + "B",
+             {"", "A\nB", {"cook", "cook"}, {kHermesArguments, kHermesArguments}}),
+      hermes("no </tool_call>", kHermesCall.substr(0, kHermesCall.size() - 12) + kHermesCall,
+             {"", "", {"cook", "cook"}, {kHermesArguments, kHermesArguments}}),
+      hermes("arguments first",
+             R"(<tool_call>{"arguments": {"a":[1,{}]}, "name": "f"}</tool_call>)",
+             {"", "", {"f"}, {R"({"a": [1, {}]})"}}),
+      hermes("other keys", R"(<tool_call>{"id":[7], "n":1,"name":"f","x":{"y":2}}</tool_call>)",
+             {"", "", {"f"}, {"{}"}}),
+      hermes("arguments in a string",
+             R"(<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>)",
+             {"", "", {"f"}, {R"({"a": 1})"}}),
+      hermes("no arguments", R"(<tool_call>{"name": "f", "arguments": null}</tool_call>)",
+             {"", "", {"f"}, {"{}"}}),
+      hermes("values",
+             R"(<tool_call>{"name":"f","arguments":{"a":True,"b":None,"c":-1.5e3,"d":[ ],)"
+             R"("e":1e999,"f":[true,null,"x",],}}</tool_call>)",
+             {"",
+              "",
+              {"f"},
+              {R"({"a": true, "b": null, "c": -1.5e3, "d": [], "e": "1e999", )"
+               R"("f": [true, null, "x"]})"}}),
+      hermes("markers in a string",
+             R"(<tool_call>{"name":"f","arguments":{"a":"</tool_call><b>"}})",
+             {"", "", {"f"}, {R"({"a": "</tool_call><b>"})"}}),
+      hermes("the other form is text", kCall.substr(12),
+             {"", kCall.substr(12, kCall.size() - 24), {}, {}}),
+  };
+}
+
+std::vector<Case> hermes_strings() {
+  const auto with = [](const char* what, const std::string& in, const std::string& out) {
+    return hermes(what, R"(<tool_call>{"name":"f","arguments":{"a":")" + in + R"("}}</tool_call>)",
+                  {"", "", {"f"}, {R"({"a": ")" + out + R"("})"}});
+  };
+  return {
+      with("escapes", R"(\"\\\/\b\f\n\r\t\u00e9)", R"(\"\\\/\b\f\n\r\t\u00e9)"),
+      with("raw control characters", "a\n\tb", "a\\n\\tb"),
+      with("no escape", R"(\d+\u12x)", R"(\\d+\\u12x)"),
+      with("pair", R"(\ud83d\ude80)", R"(\ud83d\ude80)"),
+      with("half pairs", R"(\ud83d \ude80\ud83d\n\ud83d)", R"(\ufffd \ufffd\ufffd\n\ufffd)"),
+      with("characters", "na\xc3\xafve \xf0\x9f\x9a\x80", "na\xc3\xafve \xf0\x9f\x9a\x80"),
+  };
+}
+
+// What is no JSON is content, what was read before it stays.
+std::vector<Case> hermes_malformed() {
+  return {
+      hermes("no object", "<tool_call>\nI would call f.\n</tool_call>",
+             {"", "\nI would call f.\n", {}, {}}),
+      hermes("a list", "<tool_call>[1]</tool_call>", {"", "[1]", {}, {}}),
+      hermes("no name", R"(<tool_call>{"arguments": {"a": 1}}</tool_call>)",
+             {"", R"({"arguments": {"a": 1}})", {}, {}}),
+      hermes("a name that is none", R"(<tool_call>{"name": 5}</tool_call>)",
+             {"", R"({"name": 5})", {}, {}}),
+      hermes("arguments that are none", R"(<tool_call>{"name":"f","arguments":[1]} </tool_call>)",
+             {"", R"(,"arguments":[1]} )", {"f"}, {"{}"}}),
+      hermes("a bad word", R"(<tool_call>{"name":"f","arguments":{"a":1,"b":tru}}</tool_call>)",
+             {"", "tru}}", {"f"}, {R"({"a": 1, "b": null})"}}),
+      hermes("a bad key", R"(<tool_call>{"name":"f","arguments":{"a":1,b:2}}</tool_call>)",
+             {"", "b:2}}", {"f"}, {R"({"a": 1})"}}),
+      hermes("no colon", R"(<tool_call>{"name":"f","arguments":{"a" 1}}</tool_call>)",
+             {"", R"("a"1}})", {"f"}, {"{}"}}),
+      hermes("a call behind it", "<tool_call>{x</tool_call>" + kHermesCall,
+             {"", "{x", {"cook"}, {kHermesArguments}}),
+      hermes("text behind it", R"(<tool_call>{"name":"f"}}x)", {"", "}x", {"f"}, {"{}"}}),
+      hermes("cut in front of the name", "x<tool_call>\n{\"na", {"", "x\n{\"na", {}, {}}),
+      hermes("cut in a string", R"(<tool_call>{"name":"f","arguments":{"a":["b\)",
+             {"", "", {"f"}, {R"({"a": ["b"]})"}}),
+      hermes("cut in a key", R"(<tool_call>{"name":"f","arguments":{"a":1,"b)",
+             {"", "", {"f"}, {R"({"a": 1})"}}),
+      hermes("cut in a number", R"(<tool_call>{"name":"f","arguments":{"a":12)",
+             {"", "", {"f"}, {R"({"a": 12})"}}),
+      hermes("cut behind a colon", R"(<tool_call>{"name":"f","arguments":{"a":)",
+             {"", "", {"f"}, {R"({"a": null})"}}),
+  };
+}
+
 void check(const std::vector<Case>& cases) {
   std::mt19937 random(7);
   for (const Case& c : cases) {
     SCOPED_TRACE(c.what);
-    const OutputParserOptions options{c.reasoning, c.parse_tools, tools()};
+    const OutputParserOptions options{c.reasoning, c.parse_tools, tools(), c.form};
     const Answer whole = parse(c.text, options);
     EXPECT_EQ(whole.reasoning, c.answer.reasoning);
     EXPECT_EQ(whole.content, c.answer.content);
@@ -158,6 +252,29 @@ void check(const std::vector<Case>& cases) {
 TEST(OutputParser, ReasoningAndContent) { check(text_cases()); }
 
 TEST(OutputParser, ToolCalls) { check(call_cases()); }
+
+TEST(OutputParser, HermesCalls) {
+  check(hermes_cases());
+  check(hermes_strings());
+}
+
+TEST(OutputParser, HermesMalformed) { check(hermes_malformed()); }
+
+TEST(OutputParser, HermesArgumentsStream) {
+  OutputParser parser({false, true, nullptr, ToolForm::kHermes});
+  parser.append(R"(<tool_call>{"name": "f", "arguments": {"a": ")");
+  const std::vector<OutputPiece> pieces = parser.append("first");
+  ASSERT_EQ(pieces.size(), 1u);
+  EXPECT_EQ(pieces[0], (OutputPiece{OutputPiece::Kind::kToolArguments, "first", 0}));
+}
+
+// The form that the template's own words ask for.
+TEST(OutputParser, FormOfATemplate) {
+  EXPECT_EQ(tool_form_of(R"('<tool_call>\n{\"name\": <function-name>, \"arguments\": <object>}')"),
+            ToolForm::kHermes);
+  EXPECT_EQ(tool_form_of("<tool_call>\n<function=example>\n"), ToolForm::kXml);
+  EXPECT_EQ(tool_form_of("{{ messages }}"), ToolForm::kXml);
+}
 
 TEST(OutputParser, StringValuesStream) {
   OutputParser parser({false, true, tools()});
@@ -188,13 +305,21 @@ TEST(OutputParser, RandomMarkersAndSplits) {
                                           "<",
                                           "<para",
                                           "\"",
-                                          "\xc3\xa9"};
+                                          "\xc3\xa9",
+                                          "{\"name\": \"f\", ",
+                                          "\"arguments\": {",
+                                          "\"a\": ",
+                                          "[",
+                                          "\\u",
+                                          "}",
+                                          ","};
   std::mt19937 random(11);
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 6000; ++round) {
     std::string text;
     const int count = std::uniform_int_distribution<int>(1, 14)(random);
     for (int i = 0; i < count; ++i) text += parts[random() % parts.size()];
-    const OutputParserOptions options{random() % 2 == 0, random() % 4 != 0, tools()};
+    const OutputParserOptions options{random() % 2 == 0, random() % 4 != 0, tools(),
+                                      random() % 2 == 0 ? ToolForm::kXml : ToolForm::kHermes};
     const Answer whole = parse(text, options);
     for (int split = 0; split < 4; ++split) {
       ASSERT_EQ(parse(text, options, &random), whole) << text;

@@ -1,8 +1,9 @@
-// How much of a text's end may still grow into a marker.
+// Looking for markers in a text whose end is still to come.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace gallop::text {
@@ -13,6 +14,24 @@ inline size_t partial_suffix(std::string_view text, std::string_view marker) {
     if (text.ends_with(marker.substr(0, length))) return length;
   }
   return 0;
+}
+
+struct FoundMarker {
+  size_t before;            // bytes in front of it; without one, those that cannot begin a marker
+  std::string_view marker;  // empty: none
+};
+
+// The first of `markers` in `text`.
+inline FoundMarker find_marker(std::string_view text, std::span<const std::string_view> markers) {
+  FoundMarker found{text.size(), {}};
+  size_t keep = 0;
+  for (const std::string_view marker : markers) {
+    const size_t position = text.find(marker);
+    if (position < found.before) found = {position, marker};
+    keep = std::max(keep, partial_suffix(text, marker));
+  }
+  if (found.marker.empty()) found.before -= keep;
+  return found;
 }
 
 }  // namespace gallop::text

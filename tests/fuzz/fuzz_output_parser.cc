@@ -1,5 +1,6 @@
-// A model's answer: its pieces do not depend on how the text was split, and the arguments of its
-// tool calls are JSON. Input: a byte of options, a byte that seeds the split, the text.
+// A model's answer, with tool calls of both forms: its pieces do not depend on how the text was
+// split, and the arguments of its tool calls are JSON. Input: a byte of options, a byte that seeds
+// the split, the text.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@ namespace {
 using gallop::Json;
 using gallop::text::OutputParser;
 using gallop::text::OutputPiece;
+using gallop::text::ToolForm;
 
 // Shorter than a number that overflows a double, which nlohmann's parser refuses.
 constexpr size_t kMaxText = 300;
@@ -83,8 +85,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 2,
                               std::min(size - 2, kMaxText));
-  const gallop::text::OutputParserOptions options{(data[0] & 1) != 0, (data[0] & 2) != 0,
-                                                  kToolList};
+  const gallop::text::OutputParserOptions options{
+      (data[0] & 1) != 0, (data[0] & 2) != 0, kToolList,
+      (data[0] & 4) != 0 ? ToolForm::kHermes : ToolForm::kXml};
   const Answer whole = parsed(options, text, 1, 1u << 30);
   CHECK(parsed(options, text, data[1], 8) == whole);
   CHECK(parsed(options, text, 1, 1) == whole);
