@@ -78,7 +78,9 @@ d[0] | d[none] | l[1.0] | l[true] | s[-99:2] | 9223372036854775807 | 0 - 9223372
 5 % 3.5 | 0.0 | -0.0 | 1e300 * 1e10 | 1e308 * 10 - 1e308 * 10 | 2 ** 0.5 | 10 ** 15
 100000000000000000000.0 | 1.0e100 | 123456.789e3 | l|groupby(0)
 [{'g': 1, 'v': 2}, {'g': 1, 'v': 3}]|groupby('g') | d|attr('b') | s|attr('upper') is callable
-'x'|attr('nope') | raise_exception('boo') | l|list|length | [1, true, 'a']|select('string')|list
+none|select|list | 0|map('nope')|list | none|map(attribute='x')|list
+none|selectattr('x')|list | 0|rejectattr|list | missing|map('upper')|list | 'x'|attr('nope')
+raise_exception('boo') | l|list|length | [1, true, 'a']|select('string')|list
 """
 
 STATEMENTS = [

@@ -49,7 +49,9 @@ Value map_attribute(Runtime& runtime, const Value& input, const Arguments& argum
   return runtime.generator(std::move(items));
 }
 
+// What is false (none, too) counts as empty, and the arguments are not looked at.
 Value filter_map(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  if (!input.truth()) return runtime.generator({});
   if (arguments.positional.empty() && !arguments.named.empty()) {
     return map_attribute(runtime, input, arguments);
   }
@@ -62,9 +64,11 @@ Value filter_map(Runtime& runtime, const Value& input, const Arguments& argument
   return runtime.generator(std::move(items));
 }
 
-// Keeps the items whose test gives `wanted`; without a test: their truth.
+// Keeps the items whose test gives `wanted`; without a test: their truth. What is false counts as
+// empty, as in map.
 Value select_items(Runtime& runtime, const Value& input, const Arguments& arguments, bool wanted,
                    bool by_attribute) {
+  if (!input.truth()) return runtime.generator({});
   const size_t skip = by_attribute ? 1 : 0;
   if (by_attribute && arguments.positional.empty()) {
     runtime.fail("Missing parameter for attribute name");
