@@ -21,7 +21,8 @@ std::string decoded(const std::string& text, bool parse_tools) {
   options.parser = {true, parse_tools, nullptr};
   ChoiceDecoder decoder(kTokenizer, options);
   ChoiceDecoder::Pieces pieces;
-  for (const int32_t id : *kTokenizer.encode(text, false)) decoder.add(id, pieces);
+  const std::vector<int32_t> ids = *kTokenizer.encode(text, false);
+  for (const int32_t id : ids) decoder.add(id, pieces);
   decoder.finish(pieces);
   std::string out;
   for (const text::OutputPiece& piece : pieces) {
