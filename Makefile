@@ -5,14 +5,14 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 SECONDS ?= 300
 
-.PHONY: help deps build build-cuda test test-gpu test-sanitize test-full fuzz demo demo-check \
-        install format lint clean
+.PHONY: help deps build build-cuda test test-gpu test-sanitize test-aarch64 test-full fuzz demo \
+        demo-check install format lint clean
 
 help: ## print this list
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 deps: ## install the packages that all targets below but lint need
-	@tools/deps build test fuzz
+	@tools/deps build test fuzz cross
 
 build: ## the program, at build/release/gallop
 	@tools/deps build
@@ -27,8 +27,12 @@ test-sanitize: ## units, commands and server under ASan + UBSan; engine and serv
 	@tools/deps build test
 	@tools/run_tests.py sanitize
 
+test-aarch64: ## units up to the ops, cross-compiled, under qemu-user
+	@tools/deps build cross
+	@tools/run_tests.py aarch64
+
 test-full: ## every promised test at its full size; takes hours, a second call goes on where it ended
-	@tools/deps build test fuzz
+	@tools/deps build test fuzz cross
 	@tools/build release
 	@tools/run_tests.py full
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs one tier of tests and counts: `tools/run_tests.py test|sanitize|full`, `... sum TIER...`.
+"""Runs one tier of tests and counts: `tools/run_tests.py TIER`, `tools/run_tests.py sum TIER...`.
 
 test: CTest on the release build, then pytest. sanitize: the unit tests and the commands' and
 server's tests under ASan + UBSan; the unit tests of base, engine and server, and the server's tests
-under TSan. full: every promised test at its
-full size, part by part; a part that passed is not repeated for the same program and commit. sum:
-adds up what the tiers left in build/results and prints the closing line.
+under TSan. aarch64: the unit tests up to the ops, cross-compiled, under qemu-user. full: every
+promised test at its full size, part by part; a part that passed is not repeated for the same
+program and commit. sum: adds up what the tiers left in build/results and prints the closing line.
 
 The last line is `N passed, N failed`; the exit code is 1 when anything failed or nothing ran.
 """
@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 PYTEST = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest"]
 THREADED = ("base", "engine", "server")  # folders whose tests run under TSan
+CROSS = ("base", "tensor", "checkpoint", "codec", "ops", "ops_golden")  # what runs as aarch64
 SANITIZED = ("api", "checkpoint", "cli", "text_oracle")  # whose program runs under ASan + UBSan
 FULL_FUZZ_SECONDS = 300
 
@@ -118,6 +119,12 @@ def tier_sanitize():
     return counts
 
 
+def tier_aarch64():
+    subprocess.run(["tools/cross-root", "build/aarch64-root"], cwd=ROOT, check=True)
+    build("aarch64", *(f"{name}_test" for name in CROSS))
+    return [ctest("aarch64", rf"^({'|'.join(CROSS)})\.")]
+
+
 def fingerprint():
     """What a recorded part is valid for: the program's bytes and the tests' commit."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
@@ -136,6 +143,7 @@ def full_parts():
     for name in python_folders():
         parts[name] = lambda name=name: pytest(f"full-{name}", "--full", f"tests/{name}")
     parts["sanitize"] = lambda: total(tier_sanitize())
+    parts["aarch64"] = lambda: total(tier_aarch64())
     parts["fuzz"] = fuzz_part
     return parts
 
@@ -169,7 +177,8 @@ def close(passed, failed):
 
 
 def main(arguments):
-    tiers = {"test": tier_test, "sanitize": tier_sanitize, "full": tier_full}
+    tiers = {"test": tier_test, "sanitize": tier_sanitize, "aarch64": tier_aarch64,
+             "full": tier_full}
     if len(arguments) == 1 and arguments[0] in tiers:
         record = RESULTS / f"{arguments[0]}.json"
         record.unlink(missing_ok=True)
