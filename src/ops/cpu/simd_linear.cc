@@ -18,10 +18,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// The chains of one output of one row, whose inputs are scaled where SCALED.
-template <bool SCALED, class M>
-HWY_INLINE void row_chains(const float* x, const float* input_scale, const M& matrix,
-                           int64_t column, V (&sums)[kVectors]) {
+// The chains of one output of one row.
+template <class M>
+HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&sums)[kVectors]) {
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(D());
   V right[kVectors];
   int64_t i = 0;
@@ -29,14 +28,12 @@ HWY_INLINE void row_chains(const float* x, const float* input_scale, const M& ma
     matrix.prefetch(column, i);
     matrix.lanes(column, i, right);
     for (int v = 0; v < kVectors; ++v) {
-      V left = load(x + i + v * kWidth);
-      if constexpr (SCALED) left = hn::Mul(left, load(input_scale + i + v * kWidth));
-      sums[v] = hn::MulAdd(left, right[v], sums[v]);
+      sums[v] = hn::MulAdd(load(x + i + v * kWidth), right[v], sums[v]);
     }
   }
   if (i == matrix.k) return;
   float x_tail[kLanes] = {};  // the last lanes are zero: they add nothing
-  for (int64_t j = i; j < matrix.k; ++j) x_tail[j - i] = SCALED ? x[j] * input_scale[j] : x[j];
+  std::copy(x + i, x + matrix.k, x_tail);
   matrix.tail(column, i, right);
   for (int v = 0; v < kVectors; ++v) {
     sums[v] = hn::MulAdd(load(x_tail + v * kWidth), right[v], sums[v]);
@@ -46,17 +43,16 @@ HWY_INLINE void row_chains(const float* x, const float* input_scale, const M& ma
 // One row. Columns are read one after the other, as they lie in memory: that is what the core
 // prefetches best (measured on a Zen 3: 15 GB/s of 16; four columns side by side 9), and the core
 // itself overlaps the chains of a column with those of the next.
-template <bool SCALED, class M>
-HWY_INLINE void multiply_row(const LinearBlock& block, const float* input_scale, const M& matrix) {
+template <class M>
+HWY_INLINE void multiply_row(const LinearBlock& block, const M& matrix) {
   V sums[4][kVectors];
   int64_t column = 0;
   for (; column + 4 <= block.columns; column += 4) {
-    for (int c = 0; c < 4; ++c)
-      row_chains<SCALED>(block.x, input_scale, matrix, column + c, sums[c]);
+    for (int c = 0; c < 4; ++c) row_chains(block.x, matrix, column + c, sums[c]);
     reduce_four(sums, block.out + column);
   }
   for (; column < block.columns; ++column) {
-    row_chains<SCALED>(block.x, input_scale, matrix, column, sums[0]);
+    row_chains(block.x, matrix, column, sums[0]);
     block.out[column] = reduce(sums[0]);
   }
 }
@@ -266,13 +262,24 @@ void multiply_block(const LinearBlock& block, const float* input_scale, const M&
   }
 }
 
+// One row with an input scale: 128 KiB of inputs are scaled before.
+constexpr int64_t kMaxScaledRow = 32768;
+
+template <class M>
+void multiply_scaled_row(LinearBlock block, const float* input_scale, const M& matrix) {
+  HWY_ALIGN float scaled[kMaxScaledRow];
+  for (int64_t i = 0; i < matrix.k; ++i) scaled[i] = block.x[i] * input_scale[i];
+  block.x = scaled;
+  multiply_row(block, matrix);
+}
+
 template <class M>
 void multiply(LinearBlock block, const M& matrix) {
   const TensorView& scale = block.part->input_scale;
   const float* input_scale = scale.empty() ? nullptr : scale.as<const float>();
-  if (block.rows == 1) {
-    return input_scale == nullptr ? multiply_row<false>(block, nullptr, matrix)
-                                  : multiply_row<true>(block, input_scale, matrix);
+  if (block.rows == 1 && input_scale == nullptr) return multiply_row(block, matrix);
+  if (block.rows == 1 && matrix.k <= kMaxScaledRow) {
+    return multiply_scaled_row(block, input_scale, matrix);
   }
   for (int64_t rows = block.rows; rows > 0; rows -= block.rows) {
     block.rows = std::min(kRowBlock, rows);

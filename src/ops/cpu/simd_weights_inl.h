@@ -10,6 +10,7 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -56,53 +57,96 @@ struct FloatMatrix {
   }
 };
 
-// The sixteen values of one NVFP4 block: e2m1 times `scale`, which is exact.
+// Twice the values of E2M1.
+alignas(16) constexpr int8_t kTwiceE2m1[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                               0, -1, -2, -3, -4, -6, -8, -12};
+
+// What the integers of unpack_by_top_bytes are multiplied with, by scale byte: they are twice the
+// values, times 2^24.
+constexpr auto kScalesOfTopBytes = [] {
+  std::array<float, 256> scales = codec::kE4m3Values;
+  for (float& scale : scales) scale *= 0x1p-25f;
+  return scales;
+}();
+
+// For each lane of f32 the places of its packed byte: the top byte of the lane, and nothing else.
+constexpr auto kTopBytes = [] {
+  std::array<std::array<uint8_t, 32>, 2> places = {};
+  for (size_t i = 0; i < 64; ++i) {
+    places[i / 32][i % 32] = i % 4 == 3 ? static_cast<uint8_t>(i / 8) : 0x80;
+  }
+  return places;
+}();
+
+// Sixteen lanes: a register is a table of the sixteen values.
 template <int WIDTH>
-HWY_INLINE void unpack_nvfp4(const uint8_t* codes, float scale, V* out) {
-  if constexpr (WIDTH >= 8) {
-    // A register as a table of floats: all sixteen values, or eight magnitudes beside the sign.
-    constexpr uint32_t kIndexMask = WIDTH - 1;
-    const hn::Rebind<uint32_t, D> d32;
-    alignas(64) static constexpr uint32_t kShifts[16] = {0, 4, 8, 12, 16, 20, 24, 28,
-                                                         0, 4, 8, 12, 16, 20, 24, 28};
-    uint32_t words[2];
-    std::memcpy(words, codes, sizeof(words));
-    const V table = hn::Mul(hn::Set(D(), scale), hn::LoadU(D(), codec::kE2m1Values.data()));
-    const auto look_up = [&](auto nibbles) HWY_ATTR {
-      const auto index = hn::And(nibbles, hn::Set(d32, kIndexMask));
-      return hn::TableLookupLanes(table, hn::IndicesFromVec(D(), index));
-    };
-    if constexpr (WIDTH == 16) {
-      const auto both =
-          hn::IfThenElse(hn::FirstN(d32, 8), hn::Set(d32, words[0]), hn::Set(d32, words[1]));
-      out[0] = look_up(hn::Shr(both, hn::Load(d32, kShifts)));
-    } else {
-      for (int v = 0; v < 2; ++v) {
-        const auto nibbles = hn::Shr(hn::Set(d32, words[v]), hn::Load(d32, kShifts));
-        const auto sign = hn::And(hn::ShiftLeft<28>(nibbles), hn::Set(d32, 0x80000000u));
-        out[v] = hn::Xor(look_up(nibbles), hn::BitCast(D(), sign));
-      }
-    }
+HWY_INLINE void unpack_by_lanes(const uint8_t* codes, uint8_t scale_byte, V* out) {
+  alignas(64) static constexpr uint32_t kShifts[16] = {0, 4, 8, 12, 16, 20, 24, 28,
+                                                       0, 4, 8, 12, 16, 20, 24, 28};
+  const hn::FixedTag<uint32_t, WIDTH> d32;
+  uint32_t words[2];
+  std::memcpy(words, codes, sizeof(words));
+  const V scale = hn::Set(D(), codec::kE4m3Values[scale_byte]);
+  const V table = hn::Mul(scale, hn::LoadU(D(), codec::kE2m1Values.data()));
+  const auto both =
+      hn::IfThenElse(hn::FirstN(d32, 8), hn::Set(d32, words[0]), hn::Set(d32, words[1]));
+  const auto index = hn::And(hn::Shr(both, hn::Load(d32, kShifts)), hn::Set(d32, 15u));
+  out[0] = hn::TableLookupLanes(table, hn::IndicesFromVec(D(), index));
+}
+
+// Eight lanes: each code goes to the top byte of a lane of its own, where a table of bytes makes it
+// an integer of the right sign.
+template <int WIDTH>
+HWY_INLINE void unpack_by_top_bytes(const uint8_t* codes, uint8_t scale_byte, V* out) {
+  alignas(32) static constexpr uint32_t kShifts[8] = {0, 4, 0, 4, 0, 4, 0, 4};
+  const hn::FixedTag<uint8_t, 4 * WIDTH> d8;
+  const hn::FixedTag<uint32_t, WIDTH> d32;
+  uint64_t word = 0;
+  std::memcpy(&word, codes, sizeof(word));
+  const auto bytes = hn::BitCast(d8, hn::Set(hn::FixedTag<uint64_t, WIDTH / 2>(), word));
+  const auto table = hn::LoadDup128(d8, reinterpret_cast<const uint8_t*>(kTwiceE2m1));
+  const V scale = hn::Set(D(), kScalesOfTopBytes[scale_byte]);
+  for (int v = 0; v < kVectors; ++v) {
+    const auto placed = hn::TableLookupBytesOr0(bytes, hn::LoadU(d8, kTopBytes[v].data()));
+    const auto nibbles = hn::Shr(hn::BitCast(d32, placed), hn::Load(d32, kShifts));
+    const auto index = hn::BitCast(d8, hn::And(nibbles, hn::Set(d32, 0x0f000000u)));
+    const auto twice = hn::TableLookupBytes(table, index);
+    out[v] = hn::Mul(hn::ConvertTo(D(), hn::BitCast(hn::FixedTag<int32_t, WIDTH>(), twice)), scale);
+  }
+}
+
+// Four lanes: a table of bytes, and a store between bytes and lanes.
+template <int WIDTH>
+HWY_INLINE void unpack_by_bytes(const uint8_t* codes, uint8_t scale_byte, V* out) {
+  const hn::FixedTag<uint16_t, 2 * WIDTH> d16;
+  const hn::FixedTag<int8_t, 4 * WIDTH> d8;
+  const auto pairs = hn::PromoteTo(d16, hn::LoadU(hn::FixedTag<uint8_t, 2 * WIDTH>(), codes));
+  const auto index =
+      hn::And(hn::Or(pairs, hn::ShiftLeft<4>(pairs)), hn::Set(d16, uint16_t{0x0f0f}));
+  alignas(16) int8_t twice[16];
+  hn::Store(hn::TableLookupBytes(hn::Load(d8, kTwiceE2m1), hn::BitCast(d8, index)), d8, twice);
+  const V scale = hn::Set(D(), 0.5f * codec::kE4m3Values[scale_byte]);
+  for (int v = 0; v < kVectors; ++v) {
+    const auto wide = hn::PromoteTo(hn::Rebind<int32_t, D>(),
+                                    hn::LoadU(hn::Rebind<int8_t, D>(), twice + v * kWidth));
+    out[v] = hn::Mul(hn::ConvertTo(D(), wide), scale);
+  }
+}
+
+// The sixteen values of one NVFP4 block: e2m1 times its scale, which is exact.
+template <int WIDTH>
+HWY_INLINE void unpack_nvfp4(const uint8_t* codes, uint8_t scale_byte, V* out) {
+  if constexpr (WIDTH == 16) {
+    unpack_by_lanes<WIDTH>(codes, scale_byte, out);
+  } else if constexpr (WIDTH == 8) {
+    unpack_by_top_bytes<WIDTH>(codes, scale_byte, out);
   } else if constexpr (WIDTH == 4) {
-    // A table of bytes: twice the values.
-    alignas(16) static constexpr int8_t kTwice[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                                      0, -1, -2, -3, -4, -6, -8, -12};
-    const hn::FixedTag<uint16_t, 2 * WIDTH> d16;
-    const hn::FixedTag<int8_t, 4 * WIDTH> d8;
-    const auto pairs = hn::PromoteTo(d16, hn::LoadU(hn::FixedTag<uint8_t, 2 * WIDTH>(), codes));
-    const auto index =
-        hn::And(hn::Or(pairs, hn::ShiftLeft<4>(pairs)), hn::Set(d16, uint16_t{0x0f0f}));
-    alignas(16) int8_t twice[16];
-    hn::Store(hn::TableLookupBytes(hn::Load(d8, kTwice), hn::BitCast(d8, index)), d8, twice);
-    for (int v = 0; v < kVectors; ++v) {
-      const auto wide = hn::PromoteTo(hn::Rebind<int32_t, D>(),
-                                      hn::LoadU(hn::Rebind<int8_t, D>(), twice + v * kWidth));
-      out[v] = hn::Mul(hn::ConvertTo(D(), wide), hn::Set(D(), 0.5f * scale));
-    }
+    unpack_by_bytes<WIDTH>(codes, scale_byte, out);
   } else {
     for (int l = 0; l < kLanes; ++l) {
       const int code = (codes[l / 2] >> (l % 2 == 0 ? 0 : 4)) & 15;
-      out[l] = hn::Set(D(), codec::kE2m1Values[static_cast<size_t>(code)] * scale);
+      out[l] = hn::Set(
+          D(), codec::kE2m1Values[static_cast<size_t>(code)] * codec::kE4m3Values[scale_byte]);
     }
   }
 }
@@ -114,8 +158,8 @@ struct Nvfp4Matrix {
   int64_t k;
 
   HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
-    const int64_t at = column * k + i;
-    unpack_nvfp4<kWidth>(codes + at / 2, codec::kE4m3Values[scales[at / codec::kNvfp4Block]], out);
+    const auto at = static_cast<uint64_t>(column * k + i);
+    unpack_nvfp4<kWidth>(codes + at / 2, scales[at / codec::kNvfp4Block], out);
   }
   // Once for a cache line of codes.
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {

@@ -20,7 +20,7 @@ struct PackedShape {
 };
 
 // Smallest, odd and real widths; NVFP4 leaves out those whose k is no multiple of 16.
-constexpr std::array<PackedShape, 10> kShapes = {{{1, 1, 16},
+constexpr std::array<PackedShape, 11> kShapes = {{{1, 1, 16},
                                                   {2, 3, 5},
                                                   {3, 48, 32},
                                                   {1, 131, 400},
@@ -29,7 +29,8 @@ constexpr std::array<PackedShape, 10> kShapes = {{{1, 1, 16},
                                                   {1, 300, 129},
                                                   {5, 140, 130},
                                                   {1, 5, 5120},
-                                                  {6, 5, 5120}}};
+                                                  {6, 5, 5120},
+                                                  {1, 3, 32784}}};
 
 bool fits(PackedKind kind, int64_t k) {
   return k % 16 == 0 || (kind != PackedKind::kNvfp4 && kind != PackedKind::kNvfp4Inverse);
