@@ -1,12 +1,15 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/float_types.h"
@@ -78,6 +81,20 @@ TEST(File, MissingAndTooLargeNameThePath) {
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
   EXPECT_FALSE(read_file(GALLOP_SOURCE_DIR "/CMakeLists.txt", 10).ok());
   EXPECT_FALSE(MappedFile::open(GALLOP_SOURCE_DIR).ok());
+}
+
+TEST(File, SavedContentIsReadBackAndReplaced) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("save-{}", ::getpid());
+  for (const std::string& content : {std::string("one\0two", 7), std::string()}) {
+    ASSERT_TRUE(save_file(path, content).ok());
+    EXPECT_EQ(*read_file(path, 100), content);
+  }
+  EXPECT_NE(save_file(path / "below", "x").error().message.find("below"), std::string::npos);
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_FALSE(save_file(path, "x").ok());
+  std::filesystem::remove(path);
 }
 
 TEST(FloatTypes, EveryHalfAndBfloatRoundTrips) {

@@ -73,6 +73,32 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t max_byte
   return text;
 }
 
+Result<void> save_file(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::path partial = path;
+  partial += fmt::format(".{}.partial", ::getpid());
+  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) return file_error(partial, "cannot create");
+  const auto fail = [&](const std::filesystem::path& name, std::string_view what) {
+    const Error error = file_error(name, what);
+    ::unlink(partial.c_str());
+    return error;
+  };
+  for (size_t done = 0; done < content.size();) {
+    const ssize_t count = ::write(descriptor, content.data() + done, content.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const Error error = fail(partial, "cannot write");
+      ::close(descriptor);
+      return error;
+    }
+    done += static_cast<size_t>(count);
+  }
+  const bool flushed = ::fsync(descriptor) == 0;
+  if (::close(descriptor) != 0 || !flushed) return fail(partial, "cannot write");
+  if (::rename(partial.c_str(), path.c_str()) != 0) return fail(path, "cannot take this name");
+  return {};
+}
+
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(const auto opened, open_regular(path));
   const auto [descriptor, size] = opened;

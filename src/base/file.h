@@ -1,4 +1,5 @@
-// Whole files, read into memory or mapped read-only. Errors name the path and the system's reason.
+// Whole files: read into memory, mapped read-only, written. Errors name the path and the system's
+// reason.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -17,6 +19,9 @@ bool file_exists(const std::filesystem::path& path);
 
 // The file's bytes; an error when it is missing, unreadable or larger than `max_bytes`.
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes);
+
+// Gives the file this content; before it is all on the disk the old file stays, and after an error.
+Result<void> save_file(const std::filesystem::path& path, std::string_view content);
 
 // A read-only private mapping of a regular file; unmapped when the owner dies. Pages are read when
 // they are touched. Truncating the file while it is mapped is the one thing this cannot survive.

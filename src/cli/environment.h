@@ -8,4 +8,8 @@ namespace gallop::cli {
 // VLLM_API_KEY: a key that requests must carry; empty when unset.
 std::string environment_api_key();
 
+// GALLOP_INSTRUCTION_SET: the best instruction set that may be used ("AVX2"; `gallop doctor` names
+// those there are); empty when unset.
+std::string environment_instruction_set();
+
 }  // namespace gallop::cli

@@ -4,16 +4,35 @@
 #include <functional>
 #include <iostream>
 #include <new>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/bench.h"
+#include "cli/doctor.h"
+#include "cli/environment.h"
 #include "cli/generate.h"
+#include "cli/inspect.h"
+#include "cli/make_model.h"
 #include "cli/render.h"
 #include "cli/report.h"
 #include "cli/score.h"
 #include "cli/serve.h"
 #include "cli/tokenize.h"
 #include "cli/version.h"
+#include "ops/cpu/instruction_set.h"
+
+namespace {
+
+gallop::Result<void> limit_instruction_set() {
+  const std::string name = gallop::cli::environment_instruction_set();
+  if (name.empty()) return {};
+  gallop::Result<void> limited = gallop::ops::limit_instruction_set(name);
+  if (limited.ok()) return limited;
+  return gallop::Error{"GALLOP_INSTRUCTION_SET: " + limited.error().message};
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);  // a failed read of stdin is an error then, not its end
@@ -26,6 +45,10 @@ int main(int argc, char** argv) {
   gallop::cli::add_score_command(app, action);
   gallop::cli::add_tokenize_command(app, action);
   gallop::cli::add_render_command(app, action);
+  gallop::cli::add_make_model_command(app, action);
+  gallop::cli::add_inspect_command(app, action);
+  gallop::cli::add_doctor_command(app, action);
+  gallop::cli::add_bench_command(app, action);
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a failed write, with a message
   try {
     app.parse(argc, argv);
@@ -38,6 +61,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    if (const gallop::Result<void> limited = limit_instruction_set(); !limited.ok()) {
+      return gallop::cli::report(limited);
+    }
     return action();
   } catch (const std::bad_alloc&) {
     return gallop::cli::report(gallop::Error{"out of memory"});

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <string>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/thread_pool.h"
 #include "cache/page_math.h"
 #include "engine/engine.h"
@@ -19,35 +18,7 @@
 namespace gallop::cli {
 namespace {
 
-// Bytes that the system could hand out now, page cache included. Source: MemAvailable in proc(5),
-// /proc/meminfo; without it, free memory alone.
-int64_t available_memory() {
-  std::ifstream meminfo("/proc/meminfo");
-  int64_t kib = 0;
-  for (std::string word; meminfo >> word;) {
-    if (word == "MemAvailable:" && meminfo >> kib) return kib * 1024;
-  }
-  return static_cast<int64_t>(::sysconf(_SC_AVPHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-}
-
 double gib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
-
-int64_t element_bytes(const ops::Backend& backend) {
-  return static_cast<int64_t>(dtype_bytes(backend.cache_dtype()));
-}
-
-// Key-value bytes of one page, over all attention layers of target and drafter; at least 1.
-int64_t page_bytes(const model::ModelConfig& target, const model::LoadedDrafter* drafter,
-                   const ops::Backend& backend) {
-  const int64_t layers = std::count(target.layer_kinds.begin(), target.layer_kinds.end(),
-                                    model::LayerKind::kFullAttention);
-  int64_t per_token = layers * target.kv_heads * target.head_dim;
-  if (drafter != nullptr) {
-    per_token += static_cast<int64_t>(drafter->config.layers.size()) * drafter->config.kv_heads *
-                 drafter->config.head_dim;
-  }
-  return std::max<int64_t>(1, 2 * per_token * cache::kPageTokens * element_bytes(backend));
-}
 
 // Pages in half of the available memory.
 int64_t affordable_pages(int64_t page_bytes, int64_t available_bytes) {
@@ -77,6 +48,19 @@ void shorten_context(engine::ExecutorLimits& limits, int64_t page_bytes, int64_t
 }
 
 }  // namespace
+
+int64_t cache_page_bytes(const model::ModelConfig& target, const model::DrafterConfig* drafter,
+                         DType cache_dtype) {
+  const int64_t layers = std::count(target.layer_kinds.begin(), target.layer_kinds.end(),
+                                    model::LayerKind::kFullAttention);
+  int64_t per_token = layers * target.kv_heads * target.head_dim;
+  if (drafter != nullptr) {
+    per_token +=
+        static_cast<int64_t>(drafter->layers.size()) * drafter->kv_heads * drafter->head_dim;
+  }
+  const auto element = static_cast<int64_t>(dtype_bytes(cache_dtype));
+  return std::max<int64_t>(1, 2 * per_token * cache::kPageTokens * element);
+}
 
 int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,
                         int64_t available_bytes) {
@@ -114,6 +98,7 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
                    context_length(options.max_model_len, config.max_positions));
   const int32_t threads = options.threads > 0 ? options.threads : usable_cores();
   std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(threads);
+  if (options.wrap_backend) backend = options.wrap_backend(std::move(backend));
 
   const auto vocab = static_cast<int32_t>(config.vocab);
   engine::EngineLimits limits{
@@ -124,8 +109,9 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
           .max_model_len = max_model_len,
           .vocab_limit = options.vocab_limit > 0 ? std::min(options.vocab_limit, vocab) : vocab,
           .stop_ids = stop_ids}};
-  const int64_t bytes_per_page = page_bytes(config, drafter.get(), *backend);
-  const int64_t memory = available_memory();
+  const int64_t bytes_per_page =
+      cache_page_bytes(config, drafter ? &drafter->config : nullptr, backend->cache_dtype());
+  const int64_t memory = available_memory_bytes();
   if (options.max_model_len == 0) shorten_context(limits.executor, bytes_per_page, memory);
   ASSIGN_OR_RETURN(limits.executor.pages, plan_pages(limits.executor, bytes_per_page, memory));
   log_info(

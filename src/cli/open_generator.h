@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
 #include "engine/executor.h"
 #include "engine/generator.h"
+#include "ops/backend.h"
 
 namespace gallop::cli {
 
@@ -18,8 +20,15 @@ struct GeneratorOptions {
   int32_t max_model_len = 0;      // 0: max_position_embeddings, or less where memory is short
   int32_t max_num_seqs = 8;
   int32_t max_num_batched_tokens = 512;  // most prompt tokens of a step
-  int32_t vocab_limit = 0;               // Tokenizer::vocab_limit(); 0: all rows of the model
+  // Puts the backend into a wrapper; empty: none.
+  std::function<std::unique_ptr<ops::Backend>(std::unique_ptr<ops::Backend>)> wrap_backend = {};
+  int32_t vocab_limit = 0;  // Tokenizer::vocab_limit(); 0: all rows of the model
 };
+
+// Key-value bytes of one page, over all attention layers of target and drafter (which may be null);
+// at least 1.
+int64_t cache_page_bytes(const model::ModelConfig& target, const model::DrafterConfig* drafter,
+                         DType cache_dtype);
 
 // The longest context, in tokens, whose pages half of the available memory holds.
 int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,

@@ -1,0 +1,286 @@
+#include "cli/bench.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/machine.h"
+#include "checkpoint/hf_checkpoint.h"
+#include "cli/bench_csv.h"
+#include "cli/bench_plot.h"
+#include "cli/bench_run.h"
+#include "cli/flag_values.h"
+#include "cli/report.h"
+#include "cli/units.h"
+#include "model/drafter_config.h"
+#include "ops/cpu/simd.h"
+
+namespace gallop::cli {
+namespace {
+
+struct SpeedOptions {
+  BenchOptions bench;
+  bool decode = false;
+  std::filesystem::path csv;  // empty: none
+  bool json = false;
+};
+
+struct PlotOptions {
+  std::filesystem::path csv;
+  std::filesystem::path out;
+};
+
+BenchRow row_of(const BenchResult& result, std::string measure, std::string config) {
+  return {.date = today(),
+          .commit = build_commit(),
+          .chip = chip_slug(cpu_name()),
+          .measure = std::move(measure),
+          .config = fmt::format("{} {} threads={}", config, result.model, result.threads),
+          .unit = {},
+          .floor = {}};
+}
+
+BenchRow rate_row(const BenchResult& result, std::string measure, std::string config) {
+  BenchRow row = row_of(result, std::move(measure), std::move(config));
+  row.unit = "tokens/s";
+  row.value = result.tokens / result.seconds;
+  row.floor = result.tokens / result.floor_seconds;
+  return row;
+}
+
+std::vector<BenchRow> rows_of(const SpeedOptions& options, const BenchResult& result) {
+  if (!options.decode) {
+    return {
+        rate_row(result, "prefill", fmt::format("tokens={}", short_count(options.bench.tokens)))};
+  }
+  const std::string batch = fmt::format("batch=1 ctx={}", short_count(options.bench.context));
+  const std::string block =
+      result.drafts == 0
+          ? batch
+          : fmt::format("block={} drafter={} {}", result.drafts + 1, result.drafter, batch);
+  BenchRow step = row_of(result, result.drafts == 0 ? "plain_step" : "spec_step", block);
+  step.unit = "ms";
+  step.value = 1e3 * result.seconds / result.steps;
+  step.floor = 1e3 * result.floor_seconds / result.steps;
+  return {step, rate_row(result, "decode", block)};
+}
+
+Json profile_json(const BenchResult& result) {
+  double total = 0;
+  for (const ops::OpTime& time : result.profile) total += time.seconds;
+  Json profile = Json::array();
+  for (const ops::OpTime& time : result.profile) {
+    profile.push_back({{"op", time.op},
+                       {"calls", time.calls},
+                       {"ms", 1e3 * time.seconds},
+                       {"share", total > 0 ? time.seconds / total : 0}});
+  }
+  return profile;
+}
+
+Json result_json(const SpeedOptions& options, const BenchResult& result) {
+  Json json = {{"measure", options.decode ? "decode" : "prefill"},
+               {"model", options.bench.model.string()},
+               {"shape", result.model},
+               {"threads", result.threads},
+               {"instruction_set", ops::simd::instruction_set()},
+               {"tokens", options.bench.tokens},
+               {"runs", options.bench.runs}};
+  if (options.decode) {
+    json["context"] = options.bench.context;
+    json["spec_tokens"] = result.drafts;
+    json["accepted_length_mean"] = result.tokens / result.steps;
+  }
+  json["load_ms"] = result.load_ms;
+  json["steps"] = result.steps;
+  json["ms"] = 1e3 * result.seconds;
+  json["step_ms"] = 1e3 * result.seconds / result.steps;
+  json["tokens_per_second"] = result.tokens / result.seconds;
+  json["bytes_per_step"] = result.work.bytes / result.steps;
+  json["flop_per_step"] = result.work.operations / result.steps;
+  json["read_gb_per_s"] = result.read_rate / 1e9;
+  json["multiply_add_gflop_per_s"] = result.multiply_add_rate / 1e9;
+  json["floor_ms"] = 1e3 * result.floor_seconds;
+  json["floor_tokens_per_second"] = result.tokens / result.floor_seconds;
+  json["ratio"] = result.seconds / result.floor_seconds;
+  if (options.bench.profile) json["profile"] = profile_json(result);
+  return json;
+}
+
+void print_profile(const Json& profile) {
+  constexpr size_t kShown = 8;
+  std::cout << fmt::format("\n{:<24}{:>10}{:>12}{:>9}\n", "operation", "calls", "ms", "share");
+  for (size_t i = 0; i < std::min(kShown, profile.size()); ++i) {
+    const Json& line = profile[i];
+    std::cout << fmt::format("{:<24}{:>10}{:>12.2f}{:>8.1f}%\n", line["op"].get<std::string>(),
+                             line["calls"].get<int64_t>(), line["ms"].get<double>(),
+                             100 * line["share"].get<double>());
+  }
+}
+
+void print_result(const SpeedOptions& options, const BenchResult& result) {
+  const BenchOptions& bench = options.bench;
+  const std::string what =
+      options.decode
+          ? fmt::format("{} tokens behind {}, {} drafts a step, {:.2f} tokens a step", bench.tokens,
+                        bench.context, result.drafts, result.tokens / result.steps)
+          : fmt::format("a prompt of {} tokens in {:.0f} steps", bench.tokens, result.steps);
+  std::cout << fmt::format("{}, {}\n{} thread{}, {}; median of {} runs\n\n", result.model, what,
+                           result.threads, result.threads == 1 ? "" : "s",
+                           ops::simd::instruction_set(), bench.runs);
+  std::cout << fmt::format("{:<12}{:>12}{:>16}\n", "", "ms a step", "tokens/s");
+  const auto line = [&](std::string_view name, double seconds) {
+    std::cout << fmt::format("{:<12}{:>12.3f}{:>16.1f}\n", name, 1e3 * seconds / result.steps,
+                             result.tokens / seconds);
+  };
+  line("measured", result.seconds);
+  line("floor", result.floor_seconds);
+  std::cout << fmt::format("{:<12}{:>12.2f}\n\n", "ratio", result.seconds / result.floor_seconds);
+  std::cout << fmt::format(
+      "A step reads {} and does {:.1f} MFLOP; these threads read {:.1f} GB/s of as many bytes\n"
+      "and do {:.1f} GFLOP/s. Loading took {:.1f} ms.\n",
+      bytes_text(static_cast<int64_t>(result.work.bytes / result.steps)),
+      result.work.operations / result.steps / 1e6, result.read_rate / 1e9,
+      result.multiply_add_rate / 1e9, result.load_ms);
+  if (bench.profile) print_profile(profile_json(result));
+}
+
+Result<void> run_speed(const SpeedOptions& options) {
+  ASSIGN_OR_RETURN(const BenchResult result,
+                   options.decode ? bench_decode(options.bench) : bench_prefill(options.bench));
+  if (!options.csv.empty()) {
+    RETURN_IF_ERROR(append_rows(options.csv, rows_of(options, result)));
+  }
+  if (options.json) {
+    std::cout << dump_json(result_json(options, result)) << '\n';
+  } else {
+    print_result(options, result);
+  }
+  return flush_output();
+}
+
+// Drafts that no drafter makes are wrong usage, which only its config can tell.
+Result<bool> drafts_fit(const BenchOptions& options) {
+  const int32_t drafts = options.drafts.value_or(0);
+  if (drafts == 0) return true;
+  if (options.drafter.empty()) return false;
+  ASSIGN_OR_RETURN(const Json json, checkpoint::load_config_json(options.drafter));
+  const Result<model::DrafterConfig> config = model::parse_drafter_config(json);
+  if (!config.ok()) {
+    return Error{(options.drafter / "config.json").string() + ": " + config.error().message};
+  }
+  return drafts < config->block;
+}
+
+int run_checked(const SpeedOptions& options) {
+  const Result<bool> fit = drafts_fit(options.bench);
+  if (!fit.ok()) return report(fit.error());
+  if (!*fit) {
+    std::fprintf(stderr, "gallop: --spec-tokens: %s\n",
+                 options.bench.drafter.empty() ? "drafts need a --drafter"
+                                               : "more than the drafter's block allows");
+    return 2;
+  }
+  return report(run_speed(options));
+}
+
+Result<void> run_plot(const PlotOptions& options) {
+  ASSIGN_OR_RETURN(const std::vector<BenchRow> rows, read_rows(options.csv));
+  const Result<std::string> picture = plot_rows(rows);
+  if (!picture.ok()) {
+    return Error{options.csv.string() + ": " + picture.error().message, picture.error().code};
+  }
+  return save_file(options.out, *picture);
+}
+
+int32_t drafts_value(const std::string& text) {
+  if (text == "off") return 0;
+  const std::vector<int32_t> numbers = integer_list("--spec-tokens", text);
+  if (numbers.size() != 1 || numbers[0] < 0) {
+    throw CLI::ValidationError("--spec-tokens",
+                               "must be a number of drafts or off, found '" + text + "'");
+  }
+  return numbers[0];
+}
+
+constexpr int32_t kMostTokens = 1 << 24;
+
+void add_common_options(CLI::App& command, SpeedOptions& options) {
+  BenchOptions& bench = options.bench;
+  command.add_option("--model", bench.model, "Checkpoint directory")->required();
+  command.add_option("--threads", bench.threads, "CPU threads (default: the usable cores)")
+      ->check(CLI::Range(1, 4096));
+  command.add_option("--runs", bench.runs, "Timed runs, of which the median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--csv", options.csv, "File to append the results to");
+  command.add_flag("--profile", bench.profile, "Also the time of each kind of operation");
+  command.add_flag("--json", options.json, "One JSON object");
+}
+
+void add_decode(CLI::App& bench, std::function<int()>& action) {
+  auto options = std::make_shared<SpeedOptions>();
+  options->decode = true;
+  options->bench.tokens = 128;
+  options->bench.context = 512;
+  CLI::App* command = bench.add_subcommand("decode", "Tokens after a context, one sequence");
+  add_common_options(*command, *options);
+  command->add_option("--drafter", options->bench.drafter, "DFlash drafter directory");
+  command->add_option("--tokens", options->bench.tokens, "Tokens to decode")
+      ->check(CLI::Range(1, kMostTokens))
+      ->capture_default_str();
+  command->add_option("--context", options->bench.context, "Random prompt tokens before them")
+      ->check(CLI::Range(1, kMostTokens))
+      ->capture_default_str();
+  command->add_option_function<std::string>(
+      "--spec-tokens",
+      [options](const std::string& text) { options->bench.drafts = drafts_value(text); },
+      "Drafts a step, or off (default: as many as the drafter allows)");
+  command->callback([&action, options] { action = [options] { return run_checked(*options); }; });
+}
+
+void add_prefill(CLI::App& bench, std::function<int()>& action) {
+  auto options = std::make_shared<SpeedOptions>();
+  options->bench.tokens = 512;
+  CLI::App* command = bench.add_subcommand("prefill", "A random prompt, to its first token");
+  add_common_options(*command, *options);
+  command->add_option("--drafter", options->bench.drafter,
+                      "DFlash drafter directory: the prompt becomes its context too");
+  command->add_option("--tokens", options->bench.tokens, "Tokens of the prompt")
+      ->check(CLI::Range(1, kMostTokens))
+      ->capture_default_str();
+  command->add_option("--chunk", options->bench.chunk, "Most of them in a step")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->callback([&action, options] { action = [options] { return run_checked(*options); }; });
+}
+
+void add_plot(CLI::App& bench, std::function<int()>& action) {
+  auto options = std::make_shared<PlotOptions>();
+  CLI::App* command = bench.add_subcommand("plot", "Draw the results of a CSV file");
+  command->add_option("csv", options->csv, "What --csv wrote")->required();
+  command->add_option("out", options->out, "The SVG file to write")->required();
+  command->callback(
+      [&action, options] { action = [options] { return report(run_plot(*options)); }; });
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, std::function<int()>& action) {
+  CLI::App* bench = app.add_subcommand("bench", "Speeds beside their floors, and plots of them");
+  bench->require_subcommand(1);
+  add_decode(*bench, action);
+  add_prefill(*bench, action);
+  add_plot(*bench, action);
+}
+
+}  // namespace gallop::cli

@@ -1,0 +1,155 @@
+#include "cli/bench_csv.h"
+
+#include <array>
+#include <cctype>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/flag_values.h"
+
+namespace gallop::cli {
+namespace {
+
+constexpr std::string_view kHeader = "date,commit,chip,measure,config,value,unit,floor,ratio";
+constexpr size_t kColumns = 9;
+constexpr size_t kMaxFileBytes = 64 << 20;
+
+// Four digits after the first that counts, without an exponent for the sizes there are.
+std::string number_text(double value) { return fmt::format("{:.5g}", value); }
+
+std::string optional_text(const std::optional<double>& value) {
+  return value ? number_text(*value) : "";
+}
+
+std::string line_of(const BenchRow& row) {
+  return fmt::format("{},{},{},{},{},{},{},{},{}\n", row.date, row.commit, row.chip, row.measure,
+                     row.config, number_text(row.value), row.unit, optional_text(row.floor),
+                     optional_text(row.ratio()));
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0;;) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    parts.emplace_back(text.substr(begin, end - begin));
+    if (end == text.size()) return parts;
+    begin = end + 1;
+  }
+}
+
+// A finite number of 0 or more.
+std::optional<double> amount(const std::string& text) {
+  const std::optional<double> value = parse_number(text);
+  return value && *value >= 0 ? value : std::nullopt;
+}
+
+Result<BenchRow> parse_row(const std::string& line) {
+  const std::vector<std::string> fields = split(line, ',');
+  if (fields.size() != kColumns) {
+    return Error{fmt::format("{} fields, expected {}", fields.size(), kColumns)};
+  }
+  BenchRow row{.date = fields[0],
+               .commit = fields[1],
+               .chip = fields[2],
+               .measure = fields[3],
+               .config = fields[4],
+               .unit = fields[6],
+               .floor = {}};
+  const std::optional<double> value = amount(fields[5]);
+  if (!value) {
+    return Error{fmt::format("value must be a number of 0 or more, found '{}'", fields[5])};
+  }
+  row.value = *value;
+  if (fields[7].empty()) return row;
+  row.floor = amount(fields[7]);
+  if (!row.floor) {
+    return Error{
+        fmt::format("floor must be empty or a number of 0 or more, found '{}'", fields[7])};
+  }
+  return row;
+}
+
+}  // namespace
+
+std::optional<double> BenchRow::ratio() const {
+  if (!floor) return std::nullopt;
+  const bool rate = unit.ends_with("/s");
+  const double above = rate ? *floor : value;
+  const double below = rate ? value : *floor;
+  return below > 0 ? std::optional(above / below) : std::nullopt;
+}
+
+std::string chip_slug(std::string_view name) {
+  std::string slug;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 && byte < 0x80) {
+      slug += static_cast<char>(std::tolower(byte));
+    } else if (!slug.empty() && slug.back() != '-') {
+      slug += '-';
+    }
+  }
+  if (!slug.empty() && slug.back() == '-') slug.pop_back();
+  return slug.empty() ? "cpu" : slug;
+}
+
+std::string short_count(int64_t count) {
+  return count > 0 && count % 1024 == 0 ? fmt::format("{}k", count / 1024)
+                                        : fmt::format("{}", count);
+}
+
+std::string today() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc = {};
+  if (::gmtime_r(&now, &utc) == nullptr) return "";
+  std::array<char, 16> text = {};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc);
+  return text.data();
+}
+
+std::string build_commit() { return GALLOP_COMMIT; }
+
+Result<void> append_rows(const std::filesystem::path& path, const std::vector<BenchRow>& rows) {
+  std::string text;
+  if (file_exists(path)) {
+    ASSIGN_OR_RETURN(text, read_file(path, kMaxFileBytes));
+  }
+  if (text.empty()) text = std::string(kHeader) + "\n";
+  const std::string first = split(text, '\n').front();
+  if (first != kHeader) {
+    return Error{fmt::format("{}: line 1 must be '{}', found '{}'", path.string(), kHeader, first),
+                 ErrorCode::kInvalidInput, path.string()};
+  }
+  if (text.back() != '\n') text += '\n';
+  for (const BenchRow& row : rows) text += line_of(row);
+  return save_file(path, text);
+}
+
+Result<std::vector<BenchRow>> parse_rows(std::string_view text) {
+  const std::vector<std::string> lines = split(text, '\n');
+  if (lines.front() != kHeader) {
+    return Error{fmt::format("line 1: expected '{}', found '{}'", kHeader, lines.front())};
+  }
+  std::vector<BenchRow> rows;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    if (lines[i].empty()) continue;
+    const Result<BenchRow> row = parse_row(lines[i]);
+    if (!row.ok()) return Error{fmt::format("line {}: {}", i + 1, row.error().message)};
+    rows.push_back(*row);
+  }
+  return rows;
+}
+
+Result<std::vector<BenchRow>> read_rows(const std::filesystem::path& path) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
+  Result<std::vector<BenchRow>> rows = parse_rows(text);
+  if (rows.ok()) return rows;
+  return Error{path.string() + ": " + rows.error().message, rows.error().code, path.string()};
+}
+
+}  // namespace gallop::cli

@@ -1,0 +1,141 @@
+#include "cli/make_model.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "cli/flag_values.h"
+#include "cli/report.h"
+#include "cli/units.h"
+#include "model/random_checkpoint.h"
+#include "model/shapes.h"
+
+namespace gallop::cli {
+namespace {
+
+struct MakeModelOptions {
+  std::filesystem::path directory;
+  std::string shape;   // a name, or a config.json
+  int32_t layers = 0;  // 0: the shape's
+  model::RandomFormat format = model::RandomFormat::kBF16;
+  std::filesystem::path drafter;  // empty: none
+  uint64_t seed = 0;
+  bool json = false;
+};
+
+// The shape's config.json, cut to the layers asked for.
+Result<Json> read_shape(const MakeModelOptions& options) {
+  const bool file = options.shape.ends_with(".json");
+  Result<Json> config = file ? load_json_file(options.shape) : model::named_shape(options.shape);
+  if (!config.ok()) return config;
+  // The weights are made in another format than the file's.
+  if (config->is_object()) config->erase("quantization_config");
+  const auto named = [&](const Error& error) {
+    return Error{options.shape + ": " + error.message, error.code, error.param};
+  };
+  const Result<model::ModelConfig> parsed = model::parse_model_config(*config);
+  if (!parsed.ok()) return named(parsed.error());
+  if (options.layers == 0) return config;
+  Result<Json> cut = model::with_layers(std::move(config).value(), options.layers);
+  return cut.ok() ? std::move(cut) : Result<Json>(named(cut.error()));
+}
+
+Json as_json(const std::filesystem::path& directory, const model::WrittenCheckpoint& written) {
+  return {{"directory", directory.string()},
+          {"tensors", written.tensors},
+          {"parameters", written.parameters},
+          {"bytes", written.bytes},
+          {"shards", written.shards}};
+}
+
+std::string as_text(const std::filesystem::path& directory,
+                    const model::WrittenCheckpoint& written) {
+  return fmt::format("{}: {} parameters in {} tensors, {} in {} file{}\n", directory.string(),
+                     count_text(written.parameters), written.tensors, bytes_text(written.bytes),
+                     written.shards, written.shards == 1 ? "" : "s");
+}
+
+// Said before the target is written, which may take long.
+Result<void> check_directories(const MakeModelOptions& options) {
+  RETURN_IF_ERROR(model::check_new_directory(options.directory));
+  if (options.drafter.empty()) return {};
+  std::error_code ignored;
+  const auto place = [&](const std::filesystem::path& path) {
+    return std::filesystem::weakly_canonical(path / "", ignored);
+  };
+  if (place(options.directory) == place(options.drafter)) {
+    return Error{"--drafter: the drafter needs a directory of its own, not the model's"};
+  }
+  return model::check_new_directory(options.drafter);
+}
+
+Result<void> run_make_model(const MakeModelOptions& options) {
+  RETURN_IF_ERROR(check_directories(options));
+  ASSIGN_OR_RETURN(const Json config, read_shape(options));
+  const model::RandomCheckpointOptions random{
+      .format = options.format, .seed = options.seed, .threads = usable_cores()};
+  ASSIGN_OR_RETURN(const model::WrittenCheckpoint target,
+                   model::write_random_model(options.directory, config, random));
+  Json json = as_json(options.directory, target);
+  json["seed"] = options.seed;
+  std::string text = as_text(options.directory, target);
+  if (!options.drafter.empty()) {
+    ASSIGN_OR_RETURN(const model::ModelConfig parsed, model::parse_model_config(config));
+    ASSIGN_OR_RETURN(
+        const model::WrittenCheckpoint drafter,
+        model::write_random_drafter(options.drafter, model::drafter_shape(parsed), random));
+    json["drafter"] = as_json(options.drafter, drafter);
+    text += as_text(options.drafter, drafter);
+  }
+  std::cout << (options.json ? dump_json(json) + "\n" : text);
+  return flush_output();
+}
+
+uint64_t seed_value(const std::string& text) {
+  const Json value = integer_value("--seed", text);
+  if (value < 0) throw CLI::ValidationError("--seed", "must be 0 or more, found " + text);
+  return value.get<uint64_t>();
+}
+
+}  // namespace
+
+void add_make_model_command(CLI::App& app, std::function<int()>& action) {
+  auto options = std::make_shared<MakeModelOptions>();
+  CLI::App* command = app.add_subcommand("make-model", "Write a random checkpoint of any shape");
+  command->add_option("directory", options->directory, "Directory to write: new or empty")
+      ->required();
+  command
+      ->add_option("--shape", options->shape,
+                   "qwen3.5-27b, qwen3.5-tiny, or the config.json of a model of the family")
+      ->required();
+  command
+      ->add_option("--layers", options->layers,
+                   "Layers instead of the shape's: its last ones, repeated where there are more")
+      ->check(CLI::Range(1, 1024));
+  static const std::map<std::string, model::RandomFormat> kFormats = {
+      {"bf16", model::RandomFormat::kBF16}, {"nvfp4", model::RandomFormat::kNvfp4}};
+  command
+      ->add_option("--format", options->format,
+                   "bf16 (default), or nvfp4: linears packed as ModelOpt writes them")
+      ->transform(CLI::CheckedTransformer(kFormats));
+  command->add_option("--drafter", options->drafter,
+                      "Directory for a DFlash drafter of this model: new or empty");
+  command
+      ->add_option_function<std::string>(
+          "--seed", [options](const std::string& text) { options->seed = seed_value(text); },
+          "Same seed, same bytes")
+      ->required();
+  command->add_flag("--json", options->json, "One JSON object");
+  command->callback(
+      [&action, options] { action = [options] { return report(run_make_model(*options)); }; });
+}
+
+}  // namespace gallop::cli
