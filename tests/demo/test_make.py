@@ -36,7 +36,7 @@ def test_gpu_targets_say_that_there_is_no_backend(root, target):
 def test_deps_refuses_an_unknown_group(root):
     done = run(root, "tools/deps", "tests")
     assert done.returncode == 2
-    assert "build, test, fuzz, lint" in done.stderr
+    assert "build, test, fuzz, cross, lint" in done.stderr
 
 
 def test_deps_is_silent_when_nothing_is_missing(root):

@@ -10,6 +10,7 @@ import random
 
 import pytest
 
+import packed
 from batches import run_batch
 
 FACTORS = {"spec": ["off", 4, 8, 15], "seqs": [1, 8], "chunk": [1, 7, 64, 100], "threads": [1, 2],
@@ -77,6 +78,21 @@ def test_foal(gallop, foal_directories, reference, full, tmp_path):
     tasks = plan(prompts, 20 if full else 0, seed=6)
     differences = count_differences(gallop, foal_directories, prompts, tasks, 48, tmp_path)
     print(f"{len(prompts)} prompts, {len(tasks)} runs, {len(differences)} differences")
+    assert differences == []
+
+
+@pytest.mark.parametrize("scheme", ["modelopt-nvfp4", "modelopt-awq", "mixed"])
+def test_packed_foal(gallop, foal_directories, reference, full, tmp_path, scheme):
+    """The same over packed weights, with and without scales of inputs, and formats side by side."""
+    directories = {part: packed.pack(directory, tmp_path / part, tmp_path / f"{part}-twin", scheme,
+                                     seed=7, exact=False)
+                   for part, directory in foal_directories.items()}
+    source = random.Random(8)
+    prompts = [item["prompt_ids"] for name in ("greedy-hard", "greedy")
+               for item in source.sample(reference[name]["items"], 10 if full else 5)]
+    tasks = plan(prompts, 0, seed=9)
+    differences = count_differences(gallop, directories, prompts, tasks, 32, tmp_path)
+    print(f"{scheme}: {len(prompts)} prompts, {len(tasks)} runs, {len(differences)} differences")
     assert differences == []
 
 

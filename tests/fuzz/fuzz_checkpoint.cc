@@ -1,5 +1,6 @@
-// Fuzzes what a checkpoint directory says in JSON: the index of shards and the three configs. Each
-// input goes to every parser; a config that is accepted must give a finite table of tensors.
+// Fuzzes what a checkpoint directory says in JSON: the index of shards, the three configs and what
+// they say of quantisation. Each input goes to every parser; a config that is accepted must give a
+// finite table of tensors.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -11,6 +12,8 @@
 #include "model/config.h"
 #include "model/drafter_config.h"
 #include "model/generation_config.h"
+#include "model/quantization_config.h"
+#include "model/weight_format.h"
 #include "model/weight_table.h"
 
 namespace {
@@ -31,6 +34,15 @@ void fuzz_index(std::string_view text) {
   }
 }
 
+// What is said of a scheme, by itself: as in hf_quant_config.json, and any text as a tensor's name.
+void fuzz_quantization(std::string_view text, const gallop::Json& json) {
+  CHECK(!gallop::model::foreign_scheme(text).value_or("scheme").empty());
+  if (!json.is_object()) return;
+  gallop::model::ConfigReader reader(json);
+  gallop::model::check_quantization_config(reader);
+  if (reader.error()) CHECK(!reader.error()->message.empty());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -38,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz_index(text);
   const auto json = gallop::parse_json(text);
   if (!json.ok()) return 0;
+  fuzz_quantization(text, *json);
   const auto config = gallop::model::parse_model_config(*json);
   if (config.ok()) {
     CHECK(config->rms_norm_eps > 0 && config->rope_theta > 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <variant>
+#include <vector>
 
 #include "base/check.h"
 
@@ -18,26 +19,56 @@
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// The chains of one output of one row.
+// Each sixteen inputs with the even ones first, or back.
+HWY_INLINE std::vector<float> even_and_odd(const float* x, int64_t k) {
+  std::vector<float> apart(static_cast<size_t>(k));
+  for (int64_t i = 0; i < k; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) apart[i + l / 2 + l % 2 * kLanes / 2] = x[i + l];
+  }
+  return apart;
+}
+
+// Two vectors of even and odd lanes become the lanes in their order.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void join_lanes(V*) {}  // single lanes are never taken apart
+#else
+HWY_INLINE void join_lanes(V* sums) {
+  const V low = hn::InterleaveLower(D(), sums[0], sums[1]);
+  const V high = hn::InterleaveUpper(D(), sums[0], sums[1]);
+  sums[0] = hn::ConcatLowerLower(D(), high, low);
+  sums[1] = hn::ConcatUpperUpper(D(), high, low);
+}
+#endif
+
+// One output of one row, sixteen chains; x as even_and_odd() gives it where the matrix takes it
+// apart.
 template <class M>
-HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&sums)[kVectors]) {
+HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&out)[kVectors]) {
+  V sums[kVectors];  // not `out`, which could lie where x lies, for all that a compiler knows
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(D());
   V right[kVectors];
   int64_t i = 0;
   for (; i + kLanes <= matrix.k; i += kLanes) {
     matrix.prefetch(column, i);
-    matrix.lanes(column, i, right);
+    if constexpr (M::kTakesApart) {
+      matrix.lanes_apart(column, i, right);
+    } else {
+      matrix.lanes(column, i, right);
+    }
     for (int v = 0; v < kVectors; ++v) {
       sums[v] = hn::MulAdd(load(x + i + v * kWidth), right[v], sums[v]);
     }
   }
-  if (i == matrix.k) return;
-  float x_tail[kLanes] = {};  // the last lanes are zero: they add nothing
-  std::copy(x + i, x + matrix.k, x_tail);
-  matrix.tail(column, i, right);
-  for (int v = 0; v < kVectors; ++v) {
-    sums[v] = hn::MulAdd(load(x_tail + v * kWidth), right[v], sums[v]);
+  if constexpr (M::kTakesApart) join_lanes(sums);
+  if (i < matrix.k) {
+    float x_tail[kLanes] = {};  // the last lanes are zero: they add nothing
+    std::copy(x + i, x + matrix.k, x_tail);
+    matrix.tail(column, i, right);
+    for (int v = 0; v < kVectors; ++v) {
+      sums[v] = hn::MulAdd(load(x_tail + v * kWidth), right[v], sums[v]);
+    }
   }
+  for (int v = 0; v < kVectors; ++v) out[v] = sums[v];
 }
 
 // One row. Columns are read one after the other, as they lie in memory: that is what the core
@@ -45,14 +76,17 @@ HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&
 // itself overlaps the chains of a column with those of the next.
 template <class M>
 HWY_INLINE void multiply_row(const LinearBlock& block, const M& matrix) {
+  std::vector<float> apart;
+  if constexpr (M::kTakesApart) apart = even_and_odd(block.x, matrix.k);
+  const float* x = M::kTakesApart ? apart.data() : block.x;
   V sums[4][kVectors];
   int64_t column = 0;
   for (; column + 4 <= block.columns; column += 4) {
-    for (int c = 0; c < 4; ++c) row_chains(block.x, matrix, column + c, sums[c]);
+    for (int c = 0; c < 4; ++c) row_chains(x, matrix, column + c, sums[c]);
     reduce_four(sums, block.out + column);
   }
   for (; column < block.columns; ++column) {
-    row_chains(block.x, matrix, column, sums[0]);
+    row_chains(x, matrix, column, sums[0]);
     block.out[column] = reduce(sums[0]);
   }
 }
@@ -73,12 +107,16 @@ struct Ahead {
   const uint8_t* at;
   const uint8_t* end;
 
-  // The next `bytes` of them, or what is at hand when there are no more.
-  HWY_INLINE const uint8_t* take(int64_t bytes, const void* at_hand) {
-    if (at >= end) return static_cast<const uint8_t*>(at_hand);
-    const uint8_t* taken = at;
-    at += bytes;
-    return taken;
+  // Asks for the next four cache lines. (Written out: a loop that only prefetches counts as empty,
+  // and compilers drop it.)
+  HWY_INLINE void prefetch() {
+    constexpr int64_t kCacheLine = 64;
+    if (at >= end) return;
+    hwy::Prefetch(at);
+    hwy::Prefetch(at + kCacheLine);
+    hwy::Prefetch(at + 2 * kCacheLine);
+    hwy::Prefetch(at + 3 * kCacheLine);
+    at += 4 * kCacheLine;
   }
 };
 
@@ -97,13 +135,11 @@ struct PanelRows {
   Ahead* ahead;
 };
 
-// Goes on with one vector of each chain of a tile: sum[r][c] += x[r] * panel[c]. Asks for as many
-// bytes of `ahead` as `depth` floats have, a cache line for each sixteen.
+// Goes on with one vector of each chain of a tile: sum[r][c] += x[r] * panel[c].
 template <int ROWS, int COLUMNS>
 HWY_INLINE void multiply_tile(const float* x, int64_t x_stride, const float* panel, int64_t depth,
-                              const uint8_t* ahead, V (&sum)[ROWS][COLUMNS]) {
+                              V (&sum)[ROWS][COLUMNS]) {
   for (int64_t i = 0; i < depth; i += kLanes) {
-    hwy::Prefetch(ahead + i * static_cast<int64_t>(sizeof(float)));
     V left[ROWS];
     for (int r = 0; r < ROWS; ++r) left[r] = load(x + r * x_stride + i);
     for (int c = 0; c < COLUMNS; ++c) {
@@ -154,10 +190,10 @@ HWY_INLINE void multiply_columns(const PanelRows& rows, int64_t row, int64_t col
     for (int o = 0; o < kOutputs; ++o) {
       sum[o / COLUMNS][o % COLUMNS] = rows.first ? hn::Zero(D()) : hn::Load(D(), kept + o * kWidth);
     }
-    const uint8_t* ahead =
-        rows.ahead->take(rows.depth * static_cast<int64_t>(sizeof(float)), panel);
+    rows.ahead->prefetch();
+    if (ROWS < kTileRows) rows.ahead->prefetch();  // few rows are over soon
     multiply_tile<ROWS, COLUMNS>(x + v * kWidth, rows.x_stride, panel + v * kWidth, rows.depth,
-                                 ahead, sum);
+                                 sum);
     if (rows.last && v + 1 == kVectors) {
       store_tile<ROWS, COLUMNS>(sum, sums, rows.columns - column,
                                 rows.out + row * rows.out_stride + column, rows.out_stride);
@@ -198,14 +234,11 @@ void multiply_panel(const PanelRows& piece, int64_t rows) {
 template <class M>
 HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t i,
                             int64_t depth, float* panel) {
+  const bool tail = i + depth > matrix.k;  // a piece of sixteen, not all of them there
   for (int64_t c = 0; c < columns; ++c) {
     for (int64_t j = 0; j < depth; j += kLanes) {
       V wide[kVectors];
-      if (i + j + kLanes <= matrix.k) {
-        matrix.lanes(column + c, i + j, wide);
-      } else {
-        matrix.tail(column + c, i + j, wide);
-      }
+      tail ? matrix.tail(column + c, i, wide) : matrix.lanes(column + c, i + j, wide);
       for (int v = 0; v < kVectors; ++v) {
         hn::Store(wide[v], D(), panel + c * kPanelDepth + j + v * kWidth);
       }

@@ -35,6 +35,8 @@ HWY_INLINE void prefetch_after(const void* from) {
 // Floats [columns, k], rows `stride` apart.
 template <class W>
 struct FloatMatrix {
+  static constexpr bool kTakesApart = false;
+
   const W* data;
   int64_t stride;
   int64_t k;
@@ -115,6 +117,33 @@ HWY_INLINE void unpack_by_top_bytes(const uint8_t* codes, uint8_t scale_byte, V*
   }
 }
 
+// The same with the even inputs' values in out[0] and the odd ones' in out[1]: codes share the way
+// to their lanes, as they share bytes.
+template <int WIDTH>
+HWY_INLINE void unpack_even_and_odd(const uint8_t* codes, uint8_t scale_byte, V* out) {
+  alignas(32) static constexpr uint8_t kPlaces[32] = {
+      0x80, 0x80, 0x80, 0, 0x80, 0x80, 0x80, 1, 0x80, 0x80, 0x80, 2, 0x80, 0x80, 0x80, 3,
+      0x80, 0x80, 0x80, 4, 0x80, 0x80, 0x80, 5, 0x80, 0x80, 0x80, 6, 0x80, 0x80, 0x80, 7};
+  const hn::FixedTag<uint8_t, 4 * WIDTH> d8;
+  const hn::FixedTag<uint32_t, WIDTH> d32;
+  const hn::FixedTag<int32_t, WIDTH> i32;
+  uint64_t word = 0;
+  std::memcpy(&word, codes, sizeof(word));
+  const auto bytes = hn::BitCast(d8, hn::Set(hn::FixedTag<uint64_t, WIDTH / 2>(), word));
+  const auto table = hn::LoadDup128(d8, reinterpret_cast<const uint8_t*>(kTwiceE2m1));
+  const auto placed = hn::BitCast(d32, hn::TableLookupBytesOr0(bytes, hn::Load(d8, kPlaces)));
+  // A table index is the low half of a byte. The bytes below the top one have zero there.
+  const auto even = hn::And(placed, hn::Set(d32, 0x0f000000u));
+  const auto odd = hn::And(hn::ShiftRight<4>(placed), hn::Set(d32, 0x0f000000u));
+  const V scale = hn::Set(D(), kScalesOfTopBytes[scale_byte]);
+  const auto values = [&](auto index) HWY_ATTR {
+    const auto twice = hn::TableLookupBytes(table, hn::BitCast(d8, index));
+    return hn::Mul(hn::ConvertTo(D(), hn::BitCast(i32, twice)), scale);
+  };
+  out[0] = values(even);
+  out[1] = values(odd);
+}
+
 // Four lanes: a table of bytes, and a store between bytes and lanes.
 template <int WIDTH>
 HWY_INLINE void unpack_by_bytes(const uint8_t* codes, uint8_t scale_byte, V* out) {
@@ -153,6 +182,9 @@ HWY_INLINE void unpack_nvfp4(const uint8_t* codes, uint8_t scale_byte, V* out) {
 
 // NVFP4 without the global scale: codes [columns, k / 2] and block scales [columns, k / 16].
 struct Nvfp4Matrix {
+  // Whether one row takes even and odd inputs apart, by lanes_apart().
+  static constexpr bool kTakesApart = kWidth == 8;
+
   const uint8_t* codes;
   const uint8_t* scales;
   int64_t k;
@@ -160,6 +192,11 @@ struct Nvfp4Matrix {
   HWY_INLINE void lanes(int64_t column, int64_t i, V* out) const {
     const auto at = static_cast<uint64_t>(column * k + i);
     unpack_nvfp4<kWidth>(codes + at / 2, scales[at / codec::kNvfp4Block], out);
+  }
+  template <int WIDTH = kWidth>
+  HWY_INLINE void lanes_apart(int64_t column, int64_t i, V* out) const {
+    const auto at = static_cast<uint64_t>(column * k + i);
+    unpack_even_and_odd<WIDTH>(codes + at / 2, scales[at / codec::kNvfp4Block], out);
   }
   // Once for a cache line of codes.
   HWY_INLINE void prefetch(int64_t column, int64_t i) const {
@@ -173,6 +210,8 @@ struct Nvfp4Matrix {
 // E4M3 [columns, k]; each tile of 128 x 128 has a scale where TILED.
 template <bool TILED>
 struct Fp8Matrix {
+  static constexpr bool kTakesApart = false;
+
   const uint8_t* data;
   int64_t k;
   const float* scales;   // [columns / 128, tiles] of the whole matrix
