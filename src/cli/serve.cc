@@ -46,8 +46,10 @@ Result<Speculation> parse_speculation(const Json& config) {
   constexpr int64_t kMost = 1 << 20;  // clamped to the drafter's block later
   if (!config.is_object()) return Error{"must be a JSON object"};
   Speculation speculation;
-  for (const auto& [key, value] : config.items()) {
-    const auto wrong = [&, key = key](std::string_view rule) {
+  for (const auto& item : config.items()) {
+    const std::string& key = item.key();
+    const Json& value = item.value();
+    const auto wrong = [&](std::string_view rule) {
       return Error{fmt::format("{} must be {}, found {}", key, rule, dump_json(value))};
     };
     if (key == "method") {
