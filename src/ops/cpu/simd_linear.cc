@@ -19,7 +19,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// Each sixteen inputs with the even ones first, or back.
+// Of each sixteen inputs the even ones first.
 HWY_INLINE std::vector<float> even_and_odd(const float* x, int64_t k) {
   std::vector<float> apart(static_cast<size_t>(k));
   for (int64_t i = 0; i < k; i += kLanes) {
