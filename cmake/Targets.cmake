@@ -24,13 +24,13 @@ function(gallop_test name)
                        DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# gallop_fuzz(name SOURCE file DEPENDS folders...): a libFuzzer target, built when GALLOP_FUZZ is on.
+# gallop_fuzz(name SOURCES ... DEPENDS folders...): a libFuzzer target, built when GALLOP_FUZZ is on.
 function(gallop_fuzz name)
-  cmake_parse_arguments(ARG "" "SOURCE" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   if(NOT GALLOP_FUZZ)
     return()
   endif()
-  add_executable(fuzz_${name} ${ARG_SOURCE})
+  add_executable(fuzz_${name} ${ARG_SOURCES})
   list(TRANSFORM ARG_DEPENDS PREPEND gallop_)
   target_link_libraries(fuzz_${name} PRIVATE ${ARG_DEPENDS})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)

@@ -206,81 +206,79 @@ int32_t drafts_value(const std::string& text) {
   if (text == "off") return 0;
   const std::vector<int32_t> numbers = integer_list("--spec-tokens", text);
   if (numbers.size() != 1 || numbers[0] < 0) {
-    throw CLI::ValidationError("--spec-tokens",
-                               "must be a number of drafts or off, found '" + text + "'");
+    refuse_usage("--spec-tokens", "must be a number of drafts or off, found '" + text + "'");
   }
   return numbers[0];
 }
 
 constexpr int32_t kMostTokens = 1 << 24;
 
-void add_common_options(CLI::App& command, SpeedOptions& options) {
+void add_common_options(Command& command, SpeedOptions& options) {
   BenchOptions& bench = options.bench;
-  command.add_option("--model", bench.model, "Checkpoint directory")->required();
-  command.add_option("--threads", bench.threads, "CPU threads (default: the usable cores)")
-      ->check(CLI::Range(1, 4096));
-  command.add_option("--runs", bench.runs, "Timed runs, of which the median counts")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command.add_option("--csv", options.csv, "File to append the results to");
-  command.add_flag("--profile", bench.profile, "Also the time of each kind of operation");
-  command.add_flag("--json", options.json, "One JSON object");
+  command.option("--model", bench.model, "Checkpoint directory").required();
+  command.option("--threads", bench.threads, "CPU threads (default: the usable cores)")
+      .range(1, 4096);
+  command.option("--runs", bench.runs, "Timed runs, of which the median counts")
+      .range(1, 1000)
+      .show_default();
+  command.option("--csv", options.csv, "File to append the results to");
+  command.flag("--profile", bench.profile, "Also the time of each kind of operation");
+  command.flag("--json", options.json, "One JSON object");
 }
 
-void add_decode(CLI::App& bench, std::function<int()>& action) {
+void add_decode(Command& bench) {
   auto options = std::make_shared<SpeedOptions>();
   options->decode = true;
   options->bench.tokens = 128;
   options->bench.context = 512;
-  CLI::App* command = bench.add_subcommand("decode", "Tokens after a context, one sequence");
-  add_common_options(*command, *options);
-  command->add_option("--drafter", options->bench.drafter, "DFlash drafter directory");
-  command->add_option("--tokens", options->bench.tokens, "Tokens to decode")
-      ->check(CLI::Range(1, kMostTokens))
-      ->capture_default_str();
-  command->add_option("--context", options->bench.context, "Random prompt tokens before them")
-      ->check(CLI::Range(1, kMostTokens))
-      ->capture_default_str();
-  command->add_option_function<std::string>(
+  Command command = bench.command("decode", "Tokens after a context, one sequence");
+  add_common_options(command, *options);
+  command.option("--drafter", options->bench.drafter, "DFlash drafter directory");
+  command.option("--tokens", options->bench.tokens, "Tokens to decode")
+      .range(1, kMostTokens)
+      .show_default();
+  command.option("--context", options->bench.context, "Random prompt tokens before them")
+      .range(1, kMostTokens)
+      .show_default();
+  command.option(
       "--spec-tokens",
       [options](const std::string& text) { options->bench.drafts = drafts_value(text); },
       "Drafts a step, or off (default: as many as the drafter allows)");
-  command->callback([&action, options] { action = [options] { return run_checked(*options); }; });
+  command.runs([options] { return run_checked(*options); });
 }
 
-void add_prefill(CLI::App& bench, std::function<int()>& action) {
+void add_prefill(Command& bench) {
   auto options = std::make_shared<SpeedOptions>();
   options->bench.tokens = 512;
-  CLI::App* command = bench.add_subcommand("prefill", "A random prompt, to its first token");
-  add_common_options(*command, *options);
-  command->add_option("--drafter", options->bench.drafter,
-                      "DFlash drafter directory: the prompt becomes its context too");
-  command->add_option("--tokens", options->bench.tokens, "Tokens of the prompt")
-      ->check(CLI::Range(1, kMostTokens))
-      ->capture_default_str();
-  command->add_option("--chunk", options->bench.chunk, "Most of them in a step")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command->callback([&action, options] { action = [options] { return run_checked(*options); }; });
+  Command command = bench.command("prefill", "A random prompt, to its first token");
+  add_common_options(command, *options);
+  command.option("--drafter", options->bench.drafter,
+                 "DFlash drafter directory: the prompt becomes its context too");
+  command.option("--tokens", options->bench.tokens, "Tokens of the prompt")
+      .range(1, kMostTokens)
+      .show_default();
+  command.option("--chunk", options->bench.chunk, "Most of them in a step")
+      .range(1, 1 << 20)
+      .show_default();
+  command.runs([options] { return run_checked(*options); });
 }
 
-void add_plot(CLI::App& bench, std::function<int()>& action) {
+void add_plot(Command& bench) {
   auto options = std::make_shared<PlotOptions>();
-  CLI::App* command = bench.add_subcommand("plot", "Draw the results of a CSV file");
-  command->add_option("csv", options->csv, "What --csv wrote")->required();
-  command->add_option("out", options->out, "The SVG file to write")->required();
-  command->callback(
-      [&action, options] { action = [options] { return report(run_plot(*options)); }; });
+  Command command = bench.command("plot", "Draw the results of a CSV file");
+  command.option("csv", options->csv, "What --csv wrote").required();
+  command.option("out", options->out, "The SVG file to write").required();
+  command.runs([options] { return report(run_plot(*options)); });
 }
 
 }  // namespace
 
-void add_bench_command(CLI::App& app, std::function<int()>& action) {
-  CLI::App* bench = app.add_subcommand("bench", "Speeds beside their floors, and plots of them");
-  bench->require_subcommand(1);
-  add_decode(*bench, action);
-  add_prefill(*bench, action);
-  add_plot(*bench, action);
+void add_bench_command(Command& root) {
+  Command bench = root.command("bench", "Speeds beside their floors, and plots of them");
+  bench.require_command();
+  add_decode(bench);
+  add_prefill(bench);
+  add_plot(bench);
 }
 
 }  // namespace gallop::cli

@@ -1,13 +1,11 @@
 // `gallop bench`: the speed of decoding and of prompts beside its floor, and plots of the results.
 #pragma once
 
-#include <functional>
-
-#include <CLI/CLI.hpp>
+#include "cli/command.h"
 
 namespace gallop::cli {
 
-// Registers the command; when it is chosen, `action` runs it and returns the exit code.
-void add_bench_command(CLI::App& app, std::function<int()>& action);
+// Declares the command and its options.
+void add_bench_command(Command& root);
 
 }  // namespace gallop::cli

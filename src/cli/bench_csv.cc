@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "cli/flag_values.h"
+#include "cli/numbers.h"
 
 namespace gallop::cli {
 namespace {
@@ -44,7 +44,7 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 // A finite number of 0 or more.
 std::optional<double> amount(const std::string& text) {
-  const std::optional<double> value = parse_number(text);
+  const std::optional<double> value = finite_number(text);
   return value && *value >= 0 ? value : std::nullopt;
 }
 

@@ -173,15 +173,14 @@ Result<void> run_doctor(const DoctorOptions& options) {
 
 }  // namespace
 
-void add_doctor_command(CLI::App& app, std::function<int()>& action) {
+void add_doctor_command(Command& root) {
   auto options = std::make_shared<DoctorOptions>();
-  CLI::App* command = app.add_subcommand("doctor", "What this machine can run, and how fast");
-  CLI::Option* model =
-      command->add_option("--model", options->model, "Checkpoint whose context is to fit");
-  command->add_option("--drafter", options->drafter, "The model's DFlash drafter")->needs(model);
-  command->add_flag("--json", options->json, "One JSON object");
-  command->callback(
-      [&action, options] { action = [options] { return report(run_doctor(*options)); }; });
+  Command command = root.command("doctor", "What this machine can run, and how fast");
+  const Option model =
+      command.option("--model", options->model, "Checkpoint whose context is to fit");
+  command.option("--drafter", options->drafter, "The model's DFlash drafter").needs(model);
+  command.flag("--json", options->json, "One JSON object");
+  command.runs([options] { return report(run_doctor(*options)); });
 }
 
 }  // namespace gallop::cli

@@ -2,13 +2,11 @@
 // model fits into its memory.
 #pragma once
 
-#include <functional>
-
-#include <CLI/CLI.hpp>
+#include "cli/command.h"
 
 namespace gallop::cli {
 
-// Registers the command; when it is chosen, `action` runs it and returns the exit code.
-void add_doctor_command(CLI::App& app, std::function<int()>& action);
+// Declares the command and its options.
+void add_doctor_command(Command& root);
 
 }  // namespace gallop::cli

@@ -1,37 +1,26 @@
 #include "cli/flag_values.h"
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/numbers.h"
 
 namespace gallop::cli {
 namespace {
 
-template <typename Number>
-std::optional<Number> whole_number(std::string_view text) {
-  Number value = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, value);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
-  return value;
-}
-
 [[noreturn]] void refuse(const std::string& flag, const char* rule, std::string_view found) {
-  throw CLI::ValidationError(flag, fmt::format("must be {}, found '{}'", rule, found));
+  refuse_usage(flag, fmt::format("must be {}, found '{}'", rule, found));
 }
 
 }  // namespace
 
-std::optional<double> parse_number(const std::string& text) {
-  const std::optional<double> value = whole_number<double>(text);
-  return value && std::isfinite(*value) ? value : std::nullopt;
-}
-
 Json number_value(const std::string& flag, const std::string& text) {
-  const std::optional<double> value = parse_number(text);
+  const std::optional<double> value = finite_number(text);
   if (!value) refuse(flag, "a number", text);
   return *value;
 }

@@ -181,14 +181,12 @@ int run_generate(const GenerateOptions& options) {
 
 }  // namespace
 
-void add_generate_command(CLI::App& app, std::function<int()>& action) {
+void add_generate_command(Command& root) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* command = app.add_subcommand("generate", "Answer one request or a batch of them");
-  add_generate_flags(*command, *options);
-  command->callback([&action, options, command] {
-    check_generate_flags(*command, *options);
-    action = [options] { return run_generate(*options); };
-  });
+  Command command = root.command("generate", "Answer one request or a batch of them");
+  add_generate_flags(command, *options);
+  command.runs([options] { return run_generate(*options); },
+               [options, command] { check_generate_flags(command, *options); });
 }
 
 }  // namespace gallop::cli

@@ -9,21 +9,21 @@
 namespace gallop::cli {
 namespace {
 
-void add_engine_flags(CLI::App& command, GenerateOptions& options) {
+void add_engine_flags(Command& command, GenerateOptions& options) {
   GeneratorOptions& generator = options.generator;
-  command.add_option("--model", generator.model, "Checkpoint directory")->required();
-  command.add_option("--drafter", generator.drafter, "DFlash drafter directory");
-  command.add_option("--threads", generator.threads, "Threads (default: the usable cores)")
-      ->check(CLI::Range(1, 4096));
-  command.add_option("--max-num-seqs", generator.max_num_seqs, "Requests that run together")
-      ->check(CLI::Range(1, 1024));
-  command.add_option("--chunk", generator.max_num_batched_tokens, "Most prompt tokens of a step")
-      ->check(CLI::Range(1, 1 << 20));
+  command.option("--model", generator.model, "Checkpoint directory").required();
+  command.option("--drafter", generator.drafter, "DFlash drafter directory");
+  command.option("--threads", generator.threads, "Threads (default: the usable cores)")
+      .range(1, 4096);
+  command.option("--max-num-seqs", generator.max_num_seqs, "Requests that run together")
+      .range(1, 1024);
+  command.option("--chunk", generator.max_num_batched_tokens, "Most prompt tokens of a step")
+      .range(1, 1 << 20);
   command
-      .add_option("--max-model-len", generator.max_model_len,
-                  "Most tokens of prompt and answer together (default: the model's)")
-      ->check(CLI::Range(2, 1 << 24));
-  command.add_option_function<std::string>(
+      .option("--max-model-len", generator.max_model_len,
+              "Most tokens of prompt and answer together (default: the model's)")
+      .range(2, 1 << 24);
+  command.option(
       "--spec-tokens",
       [&options](const std::string& text) {
         const bool word = text == "off" || text == "auto";
@@ -35,10 +35,10 @@ void add_engine_flags(CLI::App& command, GenerateOptions& options) {
 // Flags that are keys of a request: kept as JSON, so that flags and lines are read by one reader.
 class RequestFlags {
  public:
-  RequestFlags(CLI::App& command, Json& request) : command_(command), request_(request) {}
+  RequestFlags(Command& command, Json& request) : command_(command), request_(request) {}
 
   void text(const char* flag, const char* key, const char* help, auto read) {
-    command_.add_option_function<std::string>(
+    command_.option(
         flag,
         [&request = request_, flag, key, read](const std::string& text) {
           request[key] = read(flag, text);
@@ -54,30 +54,30 @@ class RequestFlags {
   void json(const char* flag, const char* key, const char* help) {
     text(flag, key, help, [](const char* name, const std::string& value) {
       Result<Json> parsed = parse_json(value);
-      if (!parsed.ok()) throw CLI::ValidationError(name, parsed.error().message);
+      if (!parsed.ok()) refuse_usage(name, parsed.error().message);
       return std::move(parsed).value();
     });
   }
 
  private:
-  CLI::App& command_;
+  Command& command_;
   Json& request_;
 };
 
 Json prompt_value(const char* flag, const std::string& text) {
-  if (!text::is_valid_utf8(text)) throw CLI::ValidationError(flag, "must be UTF-8");
+  if (!text::is_valid_utf8(text)) refuse_usage(flag, "must be UTF-8");
   return text;
 }
 
-void add_prompt_flags(CLI::App& command, GenerateOptions& options) {
+void add_prompt_flags(Command& command, GenerateOptions& options) {
   RequestFlags flags(command, options.request);
   flags.text("--prompt", "prompt", "Raw text, no template", prompt_value);
   flags.text("--tokens", "tokens", "Prompt as token ids: 1,2,3", integer_list);
-  command.add_option("--messages", options.messages, "JSON file: messages, or an object of them");
-  command.add_option("--batch", options.batch, "JSON lines file: one request a line");
+  command.option("--messages", options.messages, "JSON file: messages, or an object of them");
+  command.option("--batch", options.batch, "JSON lines file: one request a line");
 }
 
-void add_sampling_flags(CLI::App& command, GenerateOptions& options) {
+void add_sampling_flags(Command& command, GenerateOptions& options) {
   RequestFlags flags(command, options.request);
   flags.integer("--max-tokens", "max_tokens", "Most new tokens (default: to the context's end)");
   flags.integer("--min-tokens", "min_tokens", "No stop before so many new tokens");
@@ -92,29 +92,28 @@ void add_sampling_flags(CLI::App& command, GenerateOptions& options) {
   flags.json("--stop", "stop", "JSON list of stop strings");
   flags.json("--stop-token-ids", "stop_token_ids", "JSON list of token ids that end the answer");
   flags.integer("--seed", "seed", "Noise of sampling (default: random, reported)");
-  command.add_flag_callback(
+  command.flag(
       "--ignore-eos", [&options] { options.request["ignore_eos"] = true; },
       "The model's own stop ids do not end the answer");
 }
 
 }  // namespace
 
-void add_generate_flags(CLI::App& command, GenerateOptions& options) {
+void add_generate_flags(Command& command, GenerateOptions& options) {
   add_engine_flags(command, options);
   add_prompt_flags(command, options);
   add_sampling_flags(command, options);
-  command.add_flag("--json", options.json, "Print one JSON object instead of the text");
+  command.flag("--json", options.json, "Print one JSON object instead of the text");
 }
 
-void check_generate_flags(const CLI::App& command, const GenerateOptions& options) {
+void check_generate_flags(const Command& command, const GenerateOptions& options) {
   const size_t sources = command.count("--tokens") + command.count("--prompt") +
                          command.count("--messages") + command.count("--batch");
   if (sources != 1) {
-    throw CLI::ValidationError("generate",
-                               "exactly one of --prompt, --tokens, --messages, --batch is needed");
+    refuse_usage("generate", "exactly one of --prompt, --tokens, --messages, --batch is needed");
   }
   const Result<void> checked = check_request_options(options.request);
-  if (!checked.ok()) throw CLI::ValidationError("generate", checked.error().message);
+  if (!checked.ok()) refuse_usage("generate", checked.error().message);
 }
 
 }  // namespace gallop::cli

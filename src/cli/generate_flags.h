@@ -3,9 +3,8 @@
 
 #include <filesystem>
 
-#include <CLI/CLI.hpp>
-
 #include "base/json.h"
+#include "cli/command.h"
 #include "cli/open_generator.h"
 
 namespace gallop::cli {
@@ -19,10 +18,10 @@ struct GenerateOptions {
 };
 
 // The values go to `options`, which must outlive the parsing.
-void add_generate_flags(CLI::App& command, GenerateOptions& options);
+void add_generate_flags(Command& command, GenerateOptions& options);
 
-// What no single option can tell, after parsing: exactly one prompt, and every value in its range.
-// Throws CLI::ValidationError.
-void check_generate_flags(const CLI::App& command, const GenerateOptions& options);
+// What no single option can tell: exactly one prompt, and every value in its range; else it
+// refuses.
+void check_generate_flags(const Command& command, const GenerateOptions& options);
 
 }  // namespace gallop::cli

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "engine/request_check.h"
 
 namespace gallop::cli {

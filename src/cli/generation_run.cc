@@ -1,5 +1,7 @@
 #include "cli/generation_run.h"
 
+#include "base/json.h"
+
 namespace gallop::cli {
 namespace {
 

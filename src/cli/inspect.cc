@@ -200,14 +200,13 @@ Result<void> run_inspect(const InspectOptions& options) {
 
 }  // namespace
 
-void add_inspect_command(CLI::App& app, std::function<int()>& action) {
+void add_inspect_command(Command& root) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App* command =
-      app.add_subcommand("inspect", "What a checkpoint holds, and whether it can be loaded");
-  command->add_option("directory,--model", options->directory, "Checkpoint directory")->required();
-  command->add_flag("--json", options->json, "One JSON object");
-  command->callback(
-      [&action, options] { action = [options] { return report(run_inspect(*options)); }; });
+  Command command =
+      root.command("inspect", "What a checkpoint holds, and whether it can be loaded");
+  command.option("directory,--model", options->directory, "Checkpoint directory").required();
+  command.flag("--json", options->json, "One JSON object");
+  command.runs([options] { return report(run_inspect(*options)); });
 }
 
 }  // namespace gallop::cli

@@ -101,41 +101,40 @@ Result<void> run_make_model(const MakeModelOptions& options) {
 
 uint64_t seed_value(const std::string& text) {
   const Json value = integer_value("--seed", text);
-  if (value < 0) throw CLI::ValidationError("--seed", "must be 0 or more, found " + text);
+  if (value < 0) refuse_usage("--seed", "must be 0 or more, found " + text);
   return value.get<uint64_t>();
 }
 
 }  // namespace
 
-void add_make_model_command(CLI::App& app, std::function<int()>& action) {
+void add_make_model_command(Command& root) {
   auto options = std::make_shared<MakeModelOptions>();
-  CLI::App* command = app.add_subcommand("make-model", "Write a random checkpoint of any shape");
-  command->add_option("directory", options->directory, "Directory to write: new or empty")
-      ->required();
+  Command command = root.command("make-model", "Write a random checkpoint of any shape");
+  command.option("directory", options->directory, "Directory to write: new or empty").required();
   command
-      ->add_option("--shape", options->shape,
-                   "qwen3.5-27b, qwen3.5-tiny, or the config.json of a model of the family")
-      ->required();
+      .option("--shape", options->shape,
+              "qwen3.5-27b, qwen3.5-tiny, or the config.json of a model of the family")
+      .required();
   command
-      ->add_option("--layers", options->layers,
-                   "Layers instead of the shape's: its last ones, repeated where there are more")
-      ->check(CLI::Range(1, 1024));
+      .option("--layers", options->layers,
+              "Layers instead of the shape's: its last ones, repeated where there are more")
+      .range(1, 1024);
   static const std::map<std::string, model::RandomFormat> kFormats = {
       {"bf16", model::RandomFormat::kBF16}, {"nvfp4", model::RandomFormat::kNvfp4}};
   command
-      ->add_option("--format", options->format,
-                   "bf16 (default), or nvfp4: linears packed as ModelOpt writes them")
-      ->transform(CLI::CheckedTransformer(kFormats));
-  command->add_option("--drafter", options->drafter,
-                      "Directory for a DFlash drafter of this model: new or empty");
+      .option(
+          "--format", [options](const std::string& text) { options->format = kFormats.at(text); },
+          "bf16 (default), or nvfp4: linears packed as ModelOpt writes them")
+      .one_of({"bf16", "nvfp4"});
+  command.option("--drafter", options->drafter,
+                 "Directory for a DFlash drafter of this model: new or empty");
   command
-      ->add_option_function<std::string>(
+      .option(
           "--seed", [options](const std::string& text) { options->seed = seed_value(text); },
           "Same seed, same bytes")
-      ->required();
-  command->add_flag("--json", options->json, "One JSON object");
-  command->callback(
-      [&action, options] { action = [options] { return report(run_make_model(*options)); }; });
+      .required();
+  command.flag("--json", options->json, "One JSON object");
+  command.runs([options] { return report(run_make_model(*options)); });
 }
 
 }  // namespace gallop::cli

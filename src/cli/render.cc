@@ -108,36 +108,33 @@ Result<void> render(const RenderOptions& options) {
 
 Json kwargs_value(const std::string& text) {
   Result<Json> kwargs = parse_json(text);
-  if (!kwargs.ok()) throw CLI::ValidationError("--kwargs", kwargs.error().message);
-  if (!kwargs->is_object()) throw CLI::ValidationError("--kwargs", "must be a JSON object");
+  if (!kwargs.ok()) refuse_usage("--kwargs", kwargs.error().message);
+  if (!kwargs->is_object()) refuse_usage("--kwargs", "must be a JSON object");
   return std::move(kwargs).value();
 }
 
 }  // namespace
 
-void add_render_command(CLI::App& app, std::function<int()>& action) {
-  CLI::App* const command =
-      app.add_subcommand("render", "Print the prompt that the model's chat template makes");
+void add_render_command(Command& root) {
+  Command command = root.command("render", "Print the prompt that the model's chat template makes");
   const auto options = std::make_shared<RenderOptions>();
-  command->add_option("--model", options->model, "Directory with the chat template")->required();
-  CLI::Option* const messages = command->add_option(
+  command.option("--model", options->model, "Directory with the chat template").required();
+  const Option messages = command.option(
       "--messages", options->messages,
       "JSON file: a list of messages, or an object {messages, tools, chat_template_kwargs}");
-  CLI::Option* const tools =
-      command->add_option("--tools", options->tools, "JSON file: a list of tools");
-  CLI::Option* const kwargs = command->add_option_function<std::string>(
+  const Option tools = command.option("--tools", options->tools, "JSON file: a list of tools");
+  const Option kwargs = command.option(
       "--kwargs", [options](const std::string& text) { options->kwargs = kwargs_value(text); },
       "JSON object: further variables, e.g. '{\"enable_thinking\": false}'");
-  CLI::Option* const batch = command->add_option("--batch", options->batch,
-                                                 "JSONL file: one {messages, tools, kwargs} per "
-                                                 "line; prints one {prompt} or {error} per line");
-  batch->excludes(messages)->excludes(tools)->excludes(kwargs);
-  command->callback([options, command, &action] {
-    if (options->messages.empty() == options->batch.empty()) {
-      throw CLI::ValidationError(command->get_name(), "one of --messages and --batch is needed");
-    }
-    action = [options] { return report(render(*options)); };
-  });
+  Option batch = command.option("--batch", options->batch,
+                                "JSONL file: one {messages, tools, kwargs} per "
+                                "line; prints one {prompt} or {error} per line");
+  batch.excludes(messages).excludes(tools).excludes(kwargs);
+  command.runs([options] { return report(render(*options)); },
+               [options] {
+                 if (options->messages.empty() != options->batch.empty()) return;
+                 refuse_usage("render", "one of --messages and --batch is needed");
+               });
 }
 
 }  // namespace gallop::cli

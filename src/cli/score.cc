@@ -121,7 +121,7 @@ Result<void> check_layers(const std::vector<int32_t>& layers, int64_t count) {
 std::vector<int32_t> layers_value(const std::string& text) {
   std::vector<int32_t> layers = integer_list("--layers", text);
   if (std::set<int32_t>(layers.begin(), layers.end()).size() != layers.size()) {
-    throw CLI::ValidationError("--layers", "a layer is named twice");
+    refuse_usage("--layers", "a layer is named twice");
   }
   return layers;
 }
@@ -157,23 +157,21 @@ Result<void> run_score(const ScoreOptions& options) {
 
 }  // namespace
 
-void add_score_command(CLI::App& app, std::function<int()>& action) {
+void add_score_command(Command& root) {
   auto options = std::make_shared<ScoreOptions>();
-  CLI::App* command = app.add_subcommand("score", "Logits of given tokens, to safetensors");
-  command->add_option("--model", options->model, "Checkpoint directory")->required();
-  command->add_option("--drafter", options->drafter, "DFlash drafter directory");
-  command->add_option("--tokens-file", options->tokens_file, "JSON: a list of id lists")
-      ->required();
-  command->add_option("--out", options->out, "The safetensors file to write")->required();
-  command->add_option_function<std::string>(
+  Command command = root.command("score", "Logits of given tokens, to safetensors");
+  command.option("--model", options->model, "Checkpoint directory").required();
+  command.option("--drafter", options->drafter, "DFlash drafter directory");
+  command.option("--tokens-file", options->tokens_file, "JSON: a list of id lists").required();
+  command.option("--out", options->out, "The safetensors file to write").required();
+  command.option(
       "--layers", [options](const std::string& text) { options->layers = layers_value(text); },
       "Layers whose residual stream is written: 0,3");
-  command->add_option("--chunk", options->chunk, "Most tokens of a step; changes no bit")
-      ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--threads", options->threads, "Threads; changes no bit (all usable cores)")
-      ->check(CLI::Range(1, 4096));
-  command->callback(
-      [&action, options] { action = [options] { return report(run_score(*options)); }; });
+  command.option("--chunk", options->chunk, "Most tokens of a step; changes no bit")
+      .range(1, 1 << 20);
+  command.option("--threads", options->threads, "Threads; changes no bit (all usable cores)")
+      .range(1, 4096);
+  command.runs([options] { return report(run_score(*options)); });
 }
 
 }  // namespace gallop::cli

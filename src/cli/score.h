@@ -1,13 +1,11 @@
 // `gallop score`: logits and hidden states of given tokens, to a safetensors file.
 #pragma once
 
-#include <functional>
-
-#include <CLI/CLI.hpp>
+#include "cli/command.h"
 
 namespace gallop::cli {
 
-// Registers the command; when it is chosen, `action` runs it and returns the exit code.
-void add_score_command(CLI::App& app, std::function<int()>& action);
+// Declares the command and its options.
+void add_score_command(Command& root);
 
 }  // namespace gallop::cli

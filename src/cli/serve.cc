@@ -17,7 +17,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/environment.h"
-#include "cli/flag_values.h"
+#include "cli/numbers.h"
 #include "cli/open_generator.h"
 #include "cli/report.h"
 #include "server/api_server.h"
@@ -76,10 +76,10 @@ Result<Speculation> parse_speculation(const Json& config) {
 
 Speculation speculation_value(const std::string& text) {
   const Result<Json> config = parse_json(text);
-  if (!config.ok()) throw CLI::ValidationError("--speculative-config", config.error().message);
+  if (!config.ok()) refuse_usage("--speculative-config", config.error().message);
   Result<Speculation> speculation = parse_speculation(*config);
   if (!speculation.ok()) {
-    throw CLI::ValidationError("--speculative-config", speculation.error().message);
+    refuse_usage("--speculative-config", speculation.error().message);
   }
   return std::move(speculation).value();
 }
@@ -159,78 +159,73 @@ int run_serve(ServeOptions options) {
   return report(serve(std::move(options)));
 }
 
-void add_model_options(CLI::App& command, ServeOptions& options) {
+void add_model_options(Command& command, ServeOptions& options) {
   GeneratorOptions& generator = options.generator;
-  command.add_option("model,--model,--model-path", generator.model, "Model directory")->required();
-  command.add_option("--drafter", generator.drafter, "Directory of the model's DFlash drafter");
+  command.option("model,--model,--model-path", generator.model, "Model directory").required();
+  command.option("--drafter", generator.drafter, "Directory of the model's DFlash drafter");
   command
-      .add_option("--max-model-len", generator.max_model_len,
-                  "Most tokens of a prompt and its answer together (default: the model's)")
-      ->check(CLI::Range(2, 1 << 24));
-  command
-      .add_option("--max-num-seqs", generator.max_num_seqs, "Requests that run at the same time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command.add_option("--threads", generator.threads, "CPU threads (default: the usable cores)")
-      ->check(CLI::Range(1, 4096));
-  command.add_option_function<std::string>(
+      .option("--max-model-len", generator.max_model_len,
+              "Most tokens of a prompt and its answer together (default: the model's)")
+      .range(2, 1 << 24);
+  command.option("--max-num-seqs", generator.max_num_seqs, "Requests that run at the same time")
+      .range(1, 1024)
+      .show_default();
+  command.option("--threads", generator.threads, "CPU threads (default: the usable cores)")
+      .range(1, 4096);
+  command.option(
       "--speculative-config",
       [&options](const std::string& text) { options.speculation = speculation_value(text); },
       R"(JSON, e.g. {"method":"dflash","num_speculative_tokens":7}; 0 tokens: off)");
 }
 
-void add_server_options(CLI::App& command, ServeOptions& options) {
-  // CLI::Range lets NaN through.
-  const CLI::Validator seconds(
-      [](const std::string& text) {
-        const std::optional<double> value = parse_number(text);
-        return value && *value >= 0 && *value <= 86400 ? "" : "must be a number in [0, 86400]";
-      },
-      "SECONDS");
+void add_server_options(Command& command, ServeOptions& options) {
+  const auto seconds = [](const std::string& text) -> std::string {
+    const std::optional<double> value = finite_number(text);
+    return value && *value >= 0 && *value <= 86400 ? "" : "must be a number in [0, 86400]";
+  };
   server::ApiServerOptions& server = options.server;
-  command.add_option("--host", server.host, "Address to listen on")->capture_default_str();
-  command.add_option("--port", server.port, "Port to listen on; 0: any free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
+  command.option("--host", server.host, "Address to listen on").show_default();
+  command.option("--port", server.port, "Port to listen on; 0: any free one")
+      .range(0, 65535)
+      .show_default();
   // Both take several values, so an empty one ("--api-key=$UNSET") would take the flags behind it.
-  const CLI::Validator word(
-      [](const std::string& text) {
-        return text.empty() || text.starts_with("--") ? "expected a value, found '" + text + "'"
-                                                      : std::string();
-      },
-      "TEXT");
+  const auto word = [](const std::string& text) {
+    return text.empty() || text.starts_with("--") ? "expected a value, found '" + text + "'"
+                                                  : std::string();
+  };
   command
-      .add_option("--served-model-name", server.model_names,
-                  "Names that requests may use (default: MODEL); the first one is in replies")
-      ->check(word);
+      .option("--served-model-name", server.model_names,
+              "Names that requests may use (default: MODEL); the first one is in replies")
+      .check(word, "TEXT");
   command
-      .add_option("--api-key", server.api_keys,
-                  "Keys of which requests below /v1 must carry one (default: VLLM_API_KEY)")
-      ->check(word);
+      .option("--api-key", server.api_keys,
+              "Keys of which requests below /v1 must carry one (default: VLLM_API_KEY)")
+      .check(word, "TEXT");
   command
-      .add_option("--shutdown-timeout", options.shutdown_timeout_s,
-                  "Seconds that running requests may take to finish after SIGTERM")
-      ->check(seconds)
-      ->capture_default_str();
+      .option("--shutdown-timeout", options.shutdown_timeout_s,
+              "Seconds that running requests may take to finish after SIGTERM")
+      .check(seconds, "SECONDS")
+      .show_default();
   static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
                                                           {"info", LogLevel::kInfo},
                                                           {"warning", LogLevel::kWarning},
                                                           {"error", LogLevel::kError}};
   command
-      .add_option("--log-level", options.log_level,
-                  "Least important lines on stderr (default: info)")
-      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case));
+      .option(
+          "--log-level",
+          [&options](const std::string& text) { options.log_level = kLevels.at(text); },
+          "Least important lines on stderr (default: info)")
+      .one_of_any_case({"debug", "info", "warning", "error"});
 }
 
 }  // namespace
 
-void add_serve_command(CLI::App& app, std::function<int()>& action) {
+void add_serve_command(Command& root) {
   const auto options = std::make_shared<ServeOptions>();
-  CLI::App* command =
-      app.add_subcommand("serve", "Serve a model over an OpenAI-compatible HTTP API");
-  add_model_options(*command, *options);
-  add_server_options(*command, *options);
-  command->callback([options, &action] { action = [options] { return run_serve(*options); }; });
+  Command command = root.command("serve", "Serve a model over an OpenAI-compatible HTTP API");
+  add_model_options(command, *options);
+  add_server_options(command, *options);
+  command.runs([options] { return run_serve(*options); });
 }
 
 }  // namespace gallop::cli

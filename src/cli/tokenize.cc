@@ -1,14 +1,13 @@
 #include "cli/tokenize.h"
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <iostream>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "base/json.h"
 #include "cli/report.h"
@@ -74,21 +73,20 @@ Result<void> run_tokenize(const TokenizeOptions& options) {
 
 }  // namespace
 
-void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
+void add_tokenize_command(Command& root) {
   const auto options = std::make_shared<TokenizeOptions>();
-  CLI::App* command = app.add_subcommand(
+  Command command = root.command(
       "tokenize",
       "Token ids of JSON strings: one string a line on stdin, one list a line on stdout");
-  command->add_option("--model", options->model, "Model directory (tokenizer.json)")->required();
+  command.option("--model", options->model, "Model directory (tokenizer.json)").required();
   command
-      ->add_option("--add-special", options->add_special,
-                   "Whether the tokenizer's post_processor applies")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
-  command->add_flag("--decode", options->decode,
-                    "The other way: one JSON list of ids a line to one JSON string a line");
-  command->callback(
-      [options, &action] { action = [options] { return report(run_tokenize(*options)); }; });
+      .option("--add-special", options->add_special,
+              "Whether the tokenizer's post_processor applies")
+      .one_of({"on", "off"})
+      .show_default();
+  command.flag("--decode", options->decode,
+               "The other way: one JSON list of ids a line to one JSON string a line");
+  command.runs([options] { return report(run_tokenize(*options)); });
 }
 
 }  // namespace gallop::cli

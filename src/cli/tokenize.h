@@ -1,15 +1,11 @@
 // `gallop tokenize`: JSON strings on stdin, lists of token ids on stdout, or the other way round.
 #pragma once
 
-#include <functional>
-
-namespace CLI {
-class App;
-}
+#include "cli/command.h"
 
 namespace gallop::cli {
 
-// Registers the subcommand; when it is chosen, `action` becomes what runs it on stdin and stdout.
-void add_tokenize_command(CLI::App& app, std::function<int()>& action);
+// Declares the command and its options.
+void add_tokenize_command(Command& root);
 
 }  // namespace gallop::cli
