@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "ops/cpu/cpu_math.h"
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/simd.h"
 #include "ops/cpu/simd_attention.h"
 #include "ops/cpu/simd_linear.h"
+#include "ops/cpu/simd_weighted_sum.h"
 
 namespace gallop::ops {
 namespace {
@@ -40,6 +43,10 @@ struct Task {
   int64_t heads;
 };
 
+std::unique_ptr<float[]> unset(int64_t size) {
+  return std::make_unique_for_overwrite<float[]>(static_cast<size_t>(size));
+}
+
 class RowsAttention {
  public:
   RowsAttention(const PagedAttention& op, const Task& task)
@@ -49,11 +56,12 @@ class RowsAttention {
         pages_(op.batch.page_table.row<const int32_t>(task.sequence)),
         dim_(op.q.extent(2)),
         token_stride_(op.k_pages.extent(2) * dim_),
-        queries_(static_cast<size_t>(task.rows * task.heads * dim_)),
-        scores_(static_cast<size_t>(task.rows * task.heads * kKeyTile)),
+        queries_(unset(task.rows * task.heads * dim_)),
+        scores_(unset(task.rows * task.heads * kKeyTile)),
         best_(static_cast<size_t>(task.rows * task.heads), -INFINITY),
         total_(best_.size()),
-        fade_(static_cast<size_t>(task.heads)) {}
+        fade_(best_.size()),
+        sums_(static_cast<size_t>(task.rows * task.heads * dim_)) {}
 
   void run() {
     for (int64_t i = 0; i < task_.rows; ++i) begin_row(i);
@@ -67,36 +75,38 @@ class RowsAttention {
   }
 
  private:
-  float* out(int64_t i) const {
-    return op_.out.row<float>(sequence_.row_begin + task_.first_row + i) +
-           task_.first_head * op_.out.stride(1);
-  }
   // The place of a position among the tokens of all pages.
   int64_t token(int64_t position) const {
     const int64_t page_size = op_.k_pages.extent(1);
     return pages_[position / page_size] * page_size + position % page_size;
   }
 
-  // The queries lie side by side, the sums are zero.
+  // The queries lie side by side.
   void begin_row(int64_t i) {
     const float* q = op_.q.row<const float>(sequence_.row_begin + task_.first_row + i) +
                      task_.first_head * op_.q.stride(1);
     for (int64_t h = 0; h < task_.heads; ++h) {
       const float* query = q + h * op_.q.stride(1);
-      std::copy(query, query + dim_, queries_.data() + (i * task_.heads + h) * dim_);
-      std::fill_n(out(i) + h * op_.out.stride(1), dim_, 0.0f);
+      std::copy(query, query + dim_, queries_.get() + (i * task_.heads + h) * dim_);
     }
   }
 
   void end_row(int64_t i) {
+    float* out = op_.out.row<float>(sequence_.row_begin + task_.first_row + i) +
+                 task_.first_head * op_.out.stride(1);
     for (int64_t h = 0; h < task_.heads; ++h) {
-      float* sums = out(i) + h * op_.out.stride(1);
-      const float total = total_[static_cast<size_t>(i * task_.heads + h)];
-      for (int64_t d = 0; d < dim_; ++d) sums[d] /= total;
+      const int64_t place = i * task_.heads + h;
+      simd::divide(sums_.data() + place * dim_, total_[static_cast<size_t>(place)],
+                   out + h * op_.out.stride(1), dim_);
     }
   }
 
-  // Keys of one tile, or those of them that any of the rows sees.
+  KeyRange seen_by(int64_t i, KeyRange keys) const {
+    return visible(op_, sequence_, sequence_.position + task_.first_row + i).within(keys);
+  }
+
+  // Keys of one tile, or those of them that any of the rows sees. What all rows see from its first
+  // key on is added up for all of them at once, the rest row by row behind it.
   void attend_tile(KeyRange keys) {
     score(keys);
     const float* values[kKeyTile];
@@ -104,10 +114,18 @@ class RowsAttention {
       values[j - keys.begin] =
           op_.v_pages.as<const float>() + token(j) * token_stride_ + task_.kv_head * dim_;
     }
+    int64_t common = keys.end;
     for (int64_t i = 0; i < task_.rows; ++i) {
-      const int64_t position = sequence_.position + task_.first_row + i;
-      const KeyRange seen = visible(op_, sequence_, position).within(keys);
-      if (!seen.empty()) attend_row(i, seen, keys, values);
+      const KeyRange seen = seen_by(i, keys);
+      common =
+          seen.begin == keys.begin ? std::min(common, std::max(seen.end, keys.begin)) : keys.begin;
+      weigh(i, seen, keys.begin);
+    }
+    add_values(0, task_.rows, {keys.begin, common}, keys.begin, values);
+    std::fill(fade_.begin(), fade_.end(), 1.0f);
+    for (int64_t i = 0; i < task_.rows; ++i) {
+      const KeyRange rest = seen_by(i, keys).within({common, keys.end});
+      if (!rest.empty()) add_values(i, 1, rest, keys.begin, values);
     }
   }
 
@@ -121,40 +139,47 @@ class RowsAttention {
       const int64_t end = std::min(keys.end, (j / page_size + 1) * page_size);
       const int64_t first = token(j);
       const LinearPart part{.weight = FloatWeight{all_keys.rows(first, first + (end - j))}};
-      simd::linear_block({.x = queries_.data(),
+      simd::linear_block({.x = queries_.get(),
                           .x_stride = dim_,
                           .rows = task_.rows * task_.heads,
                           .part = &part,
                           .column = 0,
                           .columns = end - j,
-                          .out = scores_.data() + (j - keys.begin),
+                          .out = scores_.get() + (j - keys.begin),
                           .out_stride = kKeyTile});
       j = end;
     }
   }
 
-  // Takes in the keys `seen` of the tile's keys `keys`.
-  void attend_row(int64_t i, KeyRange seen, KeyRange keys, const float* const* values) {
-    const int64_t first = seen.begin - keys.begin;
+  // Turns the scores of the keys `seen` into weights, for the heads of row i.
+  void weigh(int64_t i, KeyRange seen, int64_t first) {
     const int64_t count = seen.end - seen.begin;
-    for (int64_t h = 0; h < task_.heads; ++h) {
-      const size_t place = static_cast<size_t>(i * task_.heads + h);
-      float* scores = scores_.data() + static_cast<int64_t>(place) * kKeyTile + first;
-      const float best = simd::scale_and_max(scores, count, op_.scale, best_[place]);
-      const float fade = std::exp(best_[place] - best);
-      total_[place] = total_[place] * fade + simd::exp_and_sum(scores, count, best);
-      best_[place] = best;
-      fade_[static_cast<size_t>(h)] = fade;
+    for (int64_t place = i * task_.heads; place < (i + 1) * task_.heads; ++place) {
+      const auto at = static_cast<size_t>(place);
+      fade_[at] = 1;
+      if (seen.empty()) continue;
+      float* scores = scores_.get() + place * kKeyTile + (seen.begin - first);
+      const float best = simd::scale_and_max(scores, count, op_.scale, best_[at]);
+      fade_[at] = std::exp(best_[at] - best);
+      total_[at] = total_[at] * fade_[at] + simd::exp_and_sum(scores, count, best);
+      best_[at] = best;
     }
-    simd::add_weighted_values({.out = out(i),
-                               .out_stride = op_.out.stride(1),
-                               .rows = task_.heads,
-                               .dim = dim_,
-                               .fade = fade_.data(),
-                               .weights = scores_.data() + i * task_.heads * kKeyTile + first,
-                               .weights_stride = kKeyTile,
-                               .values = values + first,
-                               .keys = count});
+  }
+
+  // Fades the sums of rows [i, i + rows) and adds the weighted values of `keys`.
+  void add_values(int64_t i, int64_t rows, KeyRange keys, int64_t first,
+                  const float* const* values) {
+    const int64_t begin = keys.begin - first;
+    const int64_t place = i * task_.heads;
+    simd::add_weighted_sum({.out = sums_.data() + place * dim_,
+                            .out_stride = dim_,
+                            .rows = rows * task_.heads,
+                            .dim = dim_,
+                            .fade = fade_.data() + place,
+                            .weights = scores_.get() + place * kKeyTile + begin,
+                            .weights_stride = kKeyTile,
+                            .values = values + begin,
+                            .terms = keys.end - keys.begin});
   }
 
   const PagedAttention& op_;
@@ -162,12 +187,13 @@ class RowsAttention {
   const SequenceRows& sequence_;
   const int32_t* pages_;
   int64_t dim_;
-  int64_t token_stride_;        // floats of a token's keys
-  std::vector<float> queries_;  // [rows, heads, dim]
-  std::vector<float> scores_;   // [rows, heads, kKeyTile]
-  std::vector<float> best_;     // [rows, heads], the largest score so far
-  std::vector<float> total_;    // [rows, heads], the sum of weights so far
-  std::vector<float> fade_;     // [heads] of the current row
+  int64_t token_stride_;              // floats of a token's keys
+  std::unique_ptr<float[]> queries_;  // [rows, heads, dim]
+  std::unique_ptr<float[]> scores_;   // [rows, heads, kKeyTile]
+  std::vector<float> best_;           // [rows, heads], the largest score so far
+  std::vector<float> total_;          // [rows, heads], the sum of weights so far
+  std::vector<float> fade_;           // [rows, heads], what is left of the sums in the current tile
+  std::vector<float> sums_;           // [rows, heads, dim], of weighted values so far
 };
 
 // The pages that the rows of a sequence read lie inside the cache.

@@ -24,15 +24,21 @@ struct Inputs {
   }
 };
 
-void convolve_row(const Inputs& inputs, int64_t row, std::vector<const float*>& taps) {
+// Rows [begin, end) of the sequence.
+void convolve_rows(const Inputs& inputs, int64_t begin, int64_t end) {
   const CausalConv1d& op = inputs.op;
-  const int64_t width = op.weight.extent(1);
-  const int64_t position = inputs.sequence.position + row - inputs.sequence.row_begin;
-  for (int64_t j = 0; j < width; ++j) {
-    taps[static_cast<size_t>(j)] = inputs.at(position - (width - 1) + j);
+  const int64_t before = op.weight.extent(1) - 1;
+  std::vector<const float*> taps(static_cast<size_t>(before + end - begin));
+  for (size_t j = 0; j < taps.size(); ++j) {
+    taps[j] = inputs.at(inputs.sequence.position + begin - before + static_cast<int64_t>(j));
   }
-  simd::convolve_silu(taps.data(), width, op.weight.as<const float>(), op.out.row<float>(row),
-                      op.x.extent(1));
+  simd::convolve_silu({.inputs = taps.data(),
+                       .rows = end - begin,
+                       .taps = op.weight.extent(1),
+                       .weight = op.weight.as<const float>(),
+                       .out = op.out.row<float>(inputs.sequence.row_begin + begin),
+                       .out_stride = op.out.stride(0),
+                       .channels = op.x.extent(1)});
 }
 
 // The last inputs of the step, at most a ring full, go to their places.
@@ -61,10 +67,8 @@ void run_cpu(const CausalConv1d& op, ThreadPool& pool) {
     const SequenceRows& sequence = sequence_rows(op.batch, s);
     check_slot(op, sequence);
     const Inputs inputs{op, sequence, zeros.data()};
-    pool.parallel_for(sequence.rows, 4, [&](int64_t begin, int64_t end) {
-      std::vector<const float*> taps(static_cast<size_t>(op.weight.extent(1)));
-      for (int64_t i = begin; i < end; ++i) convolve_row(inputs, sequence.row_begin + i, taps);
-    });
+    pool.parallel_for(sequence.rows, 4,
+                      [&](int64_t begin, int64_t end) { convolve_rows(inputs, begin, end); });
     store_ring(op, sequence);
   }
 }

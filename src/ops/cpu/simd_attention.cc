@@ -57,58 +57,6 @@ float exp_and_sum(float* x, int64_t n, float shift) {
   return reduce(sums);
 }
 
-// ROWS rows, VECTORS vectors of their dimensions from `first` on.
-template <class Tag, int ROWS, int VECTORS>
-HWY_INLINE void add_values(const WeightedValues& op, int64_t row, int64_t first) {
-  using Vec = hn::Vec<Tag>;
-  constexpr int kStep = static_cast<int>(hn::MaxLanes(Tag()));
-  float* out = op.out + row * op.out_stride + first;
-  const float* weights = op.weights + row * op.weights_stride;
-  Vec sums[ROWS][VECTORS];
-  for (int r = 0; r < ROWS; ++r) {
-    const Vec fade = hn::Set(Tag(), op.fade[row + r]);
-    for (int v = 0; v < VECTORS; ++v) {
-      sums[r][v] = hn::Mul(hn::LoadU(Tag(), out + r * op.out_stride + v * kStep), fade);
-    }
-  }
-  for (int64_t key = 0; key < op.keys; ++key) {
-    Vec values[VECTORS];
-    for (int v = 0; v < VECTORS; ++v) {
-      values[v] = hn::LoadU(Tag(), op.values[key] + first + v * kStep);
-    }
-    for (int r = 0; r < ROWS; ++r) {
-      const Vec weight = hn::Set(Tag(), weights[r * op.weights_stride + key]);
-      for (int v = 0; v < VECTORS; ++v) sums[r][v] = hn::MulAdd(weight, values[v], sums[r][v]);
-    }
-  }
-  for (int r = 0; r < ROWS; ++r) {
-    for (int v = 0; v < VECTORS; ++v) {
-      hn::StoreU(sums[r][v], Tag(), out + r * op.out_stride + v * kStep);
-    }
-  }
-}
-
-template <int ROWS, int VECTORS>
-HWY_INLINE void add_values_of_rows(const WeightedValues& op, int64_t row) {
-  int64_t first = 0;
-  for (; first + VECTORS * kWidth <= op.dim; first += VECTORS * kWidth) {
-    add_values<D, ROWS, VECTORS>(op, row, first);
-  }
-  for (; first + kWidth <= op.dim; first += kWidth) add_values<D, ROWS, 1>(op, row, first);
-  for (; first < op.dim; ++first) {
-    add_values<hn::CappedTag<float, 1>, ROWS, 1>(op, row, first);
-  }
-}
-
-// As many rows as share a value while all sums stay in registers.
-void add_weighted_values(const WeightedValues& op) {
-  int64_t row = 0;
-  for (; row + 6 <= op.rows; row += 6) add_values_of_rows<6, 2>(op, row);
-  for (; row + 4 <= op.rows; row += 4) add_values_of_rows<4, 2>(op, row);
-  for (; row + 2 <= op.rows; row += 2) add_values_of_rows<2, 4>(op, row);
-  for (; row < op.rows; ++row) add_values_of_rows<1, 8>(op, row);
-}
-
 }  // namespace gallop::ops::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -117,7 +65,6 @@ namespace gallop::ops::simd {
 
 HWY_EXPORT(scale_and_max);
 HWY_EXPORT(exp_and_sum);
-HWY_EXPORT(add_weighted_values);
 
 float scale_and_max(float* x, int64_t n, float scale, float least) {
   return HWY_DYNAMIC_DISPATCH(scale_and_max)(x, n, scale, least);
@@ -125,10 +72,6 @@ float scale_and_max(float* x, int64_t n, float scale, float least) {
 
 float exp_and_sum(float* x, int64_t n, float shift) {
   return HWY_DYNAMIC_DISPATCH(exp_and_sum)(x, n, shift);
-}
-
-void add_weighted_values(const WeightedValues& op) {
-  HWY_DYNAMIC_DISPATCH(add_weighted_values)(op);
 }
 
 }  // namespace gallop::ops::simd

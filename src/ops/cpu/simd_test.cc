@@ -1,6 +1,7 @@
 #include "ops/cpu/simd.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include "ops/cpu/simd_attention.h"
 #include "ops/cpu/simd_gdn.h"
 #include "ops/cpu/simd_linear.h"
+#include "ops/cpu/simd_weighted_sum.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
 #include "ops/testing/packed_weight.h"
@@ -31,15 +33,15 @@ void attend(Results& results, const TestTensor& x, const TestTensor& scores) {
                                 simd::exp_and_sum(weights.data(), k, best));
   std::vector<const float*> values;
   for (int64_t key = 0; key < k; ++key) values.push_back(x.view().row<const float>(key % rows));
-  simd::add_weighted_values({.out = results.attention.view().as<float>(),
-                             .out_stride = k,
-                             .rows = rows,
-                             .dim = k,
-                             .fade = fade.data(),
-                             .weights = weights.data(),
-                             .weights_stride = 0,
-                             .values = values.data(),
-                             .keys = k});
+  simd::add_weighted_sum({.out = results.attention.view().as<float>(),
+                          .out_stride = k,
+                          .rows = rows,
+                          .dim = k,
+                          .fade = fade.data(),
+                          .weights = weights.data(),
+                          .weights_stride = 0,
+                          .values = values.data(),
+                          .terms = k});
 }
 
 Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
@@ -199,6 +201,62 @@ TEST(Simd, PackedWeightsAreUnpackedExactly) {
       }
     }
   }
+}
+
+// Runs `body` with each instruction set that this machine has as the best one.
+template <class Body>
+void on_every_target(const Body& body) {
+  const int64_t supported = hwy::SupportedTargets();
+  for (int64_t rest = supported & HWY_TARGETS; rest > 0; rest &= rest - 1) {
+    SCOPED_TRACE(hwy::TargetName(rest & -rest));
+    const OnlyTarget only(rest & -rest);
+    body();
+  }
+}
+
+// Ties, NaN and -inf at every place of a vector and behind the last whole one.
+TEST(Simd, ArgmaxIsTheFirstOfTheLargest) {
+  constexpr float kValues[] = {-INFINITY, NAN, -1, 0, -0.0f, 2, 2};
+  on_every_target([&] {
+    Random random(8);
+    for (int round = 0; round < 400; ++round) {
+      const int64_t kinds = 1 + random.below(7);
+      std::vector<float> x(static_cast<size_t>(1 + random.below(40)));
+      for (float& value : x) value = kValues[random.below(kinds)];
+      size_t best = 0;
+      for (size_t i = 1; i < x.size(); ++i) {
+        if (x[i] > x[best] || (std::isnan(x[best]) && x[i] > -INFINITY)) best = i;
+      }
+      if (std::isnan(x[best])) best = 0;
+      ASSERT_EQ(simd::argmax(x.data(), static_cast<int64_t>(x.size())), best) << round;
+    }
+  });
+}
+
+// Angles as large as positions get, multiples of a quarter turn included. The result is that of
+// f64, rounded once more: half a unit in the last place, and as much again for the rounding of an
+// f64 that lies near the middle.
+TEST(Simd, CosinesAndSinesOfLargeAnglesAreRoundedOnce) {
+  on_every_target([] {
+    Random random(9);
+    for (const int32_t position : {0, 1, 2, 3, 11, 4097, 262143, 16777215}) {
+      std::vector<float> frequencies = {1, 0x1.921fb6p0f, 0x1.921fb6p+1f, 0.5f, 1e-7f};
+      for (int i = 0; i < 24; ++i) {
+        frequencies.push_back(static_cast<float>(random.uniform(0, 1)));
+      }
+      const auto n = static_cast<int64_t>(frequencies.size());
+      std::vector<float> cosines(frequencies.size()), sines(frequencies.size());
+      simd::cosines_and_sines(frequencies.data(), position, cosines.data(), sines.data(), n);
+      for (size_t i = 0; i < frequencies.size(); ++i) {
+        const double angle = static_cast<float>(position) * frequencies[i];
+        const auto close_to = [](double actual, double expected) {
+          return std::abs(actual - expected) <= 0x1.01p-24 * std::abs(expected) + 1e-15;
+        };
+        EXPECT_TRUE(close_to(cosines[i], std::cos(angle))) << angle;
+        EXPECT_TRUE(close_to(sines[i], std::sin(angle))) << angle;
+      }
+    }
+  });
 }
 
 // Inputs of some rows of one head, and what became of its state.

@@ -8,8 +8,7 @@ constexpr int64_t kRowsPerThread = 8;
 
 void norm_row(float* out, const float* x, const float* weight, int64_t width, float offset,
               float eps) {
-  const float scale = inverse_rms(x, width, eps);
-  for (int64_t i = 0; i < width; ++i) out[i] = x[i] * scale * (offset + weight[i]);
+  simd::scale_weigh(x, inverse_rms(x, width, eps), weight, offset, out, width);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/simd.h"
 
 namespace gallop::ops {
 namespace {
@@ -43,14 +44,6 @@ void penalise(const Sample& op, const SampleOptions& options, std::vector<float>
     scores[static_cast<size_t>(id)] -=
         options.presence_penalty + options.frequency_penalty * static_cast<float>(count);
   }
-}
-
-int32_t argmax(const std::vector<float>& scores) {
-  size_t best = 0;
-  for (size_t id = 1; id < scores.size(); ++id) {
-    if (scores[id] > scores[best]) best = id;
-  }
-  return static_cast<int32_t>(best);
 }
 
 void keep_min_p(float min_p, std::vector<float>& scores) {
@@ -116,9 +109,11 @@ int32_t choose(const Sample& op, int64_t row) {
   std::vector<float> scores(logits, logits + op.vocab_limit);
   add_bias(op, options, scores);
   penalise(op, options, scores);
+  if (options.temperature < kLeastTemperature) {
+    return static_cast<int32_t>(simd::argmax(scores.data(), op.vocab_limit));
+  }
   std::replace_if(
       scores.begin(), scores.end(), [](float score) { return std::isnan(score); }, kDropped);
-  if (options.temperature < kLeastTemperature) return argmax(scores);
   for (float& score : scores) score /= options.temperature;
   keep_min_p(options.min_p, scores);
   keep_top_k(options.top_k, scores);
