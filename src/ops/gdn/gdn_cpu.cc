@@ -95,9 +95,16 @@ struct Head {
   }
 };
 
+// A vector that lies across two lines costs two accesses.
+struct alignas(64) CacheLine {
+  float values[16];
+};
+static_assert(simd::kGdnColumns % 16 == 0);
+
 // A thread's memory for one block of columns.
 struct Scratch {
-  std::vector<float> fold_k, fold_u, fold_decay, u, state;
+  std::vector<float> fold_k, fold_u, fold_decay, u;
+  std::vector<CacheLine> state;
 };
 
 // The ring entries that the state takes in, side by side.
@@ -123,7 +130,7 @@ void update_columns(const Head& head, int64_t column, const PreparedRows& prepar
   const bool fresh = head.sequence.position == 0;
   if (!fresh) gather_fold(head, scratch);
   scratch.u.resize(static_cast<size_t>(head.sequence.rows * dim.v_dim));
-  scratch.state.resize(static_cast<size_t>(dim.k_dim * simd::kGdnColumns));
+  scratch.state.resize(static_cast<size_t>(dim.k_dim * simd::kGdnColumns / 16));
   const int64_t keys = row * dim.key_width() + head.k_head() * dim.k_dim;
   const int64_t gates = row * dim.v_heads + head.v_head;
   const int64_t values = head.v_head * dim.v_dim + column;
@@ -149,7 +156,7 @@ void update_columns(const Head& head, int64_t column, const PreparedRows& prepar
                    .u = scratch.u.data() + column,
                    .out = op.out.row<float>(row) + values,
                    .out_stride = op.out.stride(0),
-                   .scratch = scratch.state.data()});
+                   .scratch = scratch.state.front().values});
 }
 
 // Leaves what the rows did in the ring, so that the next step can take it in.
