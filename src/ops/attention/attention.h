@@ -14,9 +14,11 @@ inline constexpr int64_t kKeyTile = 64;
 // pages. Row at position p of a sequence whose last new row is at position e sees key j when
 //   j <= p (causal) or j <= e (not causal), and, with a window w > 0, p - j < w.
 // In f32, by tiles of kKeyTile positions on the grid [0, 64), [64, 128), ..., ascending, whatever
-// else runs: with m the largest score so far (-inf), t and o the sums so far (0), a tile does
+// else runs: with m the largest score so far (-inf), t and o the sums so far (0), a tile does, with
+// scores added up as Linear adds its products,
 //   m' = max(m, its scores);  f = exp(m - m');  m = m';  o = o f;  w = exp(score - m) of each key;
-//   and t becomes t f + the sum of its w, which is added up as Linear adds its products
+//   and t becomes t f + the sum of its w: lane l of 16 sums w_l, w_(l + 16), ..., then lanes l and
+//   l + 8, l + 4, l + 2, l + 1 are added
 //   and for each of its visible keys, ascending: o = fma(w, v, o);
 // in the end out = o / t. `out` must not overlap q.
 // Source: Qwen3_5Attention with eager_attention_forward (transformers, modeling_qwen3_5.py); the

@@ -56,7 +56,7 @@ class RowsAttention {
         pages_(op.batch.page_table.row<const int32_t>(task.sequence)),
         dim_(op.q.extent(2)),
         token_stride_(op.k_pages.extent(2) * dim_),
-        queries_(unset(task.rows * task.heads * dim_)),
+        queries_(task.rows * task.heads, dim_),
         scores_(unset(task.rows * task.heads * kKeyTile)),
         best_(static_cast<size_t>(task.rows * task.heads), -INFINITY),
         total_(best_.size()),
@@ -81,13 +81,11 @@ class RowsAttention {
     return pages_[position / page_size] * page_size + position % page_size;
   }
 
-  // The queries lie side by side.
   void begin_row(int64_t i) {
     const float* q = op_.q.row<const float>(sequence_.row_begin + task_.first_row + i) +
                      task_.first_head * op_.q.stride(1);
     for (int64_t h = 0; h < task_.heads; ++h) {
-      const float* query = q + h * op_.q.stride(1);
-      std::copy(query, query + dim_, queries_.get() + (i * task_.heads + h) * dim_);
+      queries_.set(i * task_.heads + h, q + h * op_.q.stride(1));
     }
   }
 
@@ -139,9 +137,7 @@ class RowsAttention {
       const int64_t end = std::min(keys.end, (j / page_size + 1) * page_size);
       const int64_t first = token(j);
       const LinearPart part{.weight = FloatWeight{all_keys.rows(first, first + (end - j))}};
-      simd::linear_block({.x = queries_.get(),
-                          .x_stride = dim_,
-                          .rows = task_.rows * task_.heads,
+      simd::linear_block({.inputs = &queries_,
                           .part = &part,
                           .column = 0,
                           .columns = end - j,
@@ -187,13 +183,13 @@ class RowsAttention {
   const SequenceRows& sequence_;
   const int32_t* pages_;
   int64_t dim_;
-  int64_t token_stride_;              // floats of a token's keys
-  std::unique_ptr<float[]> queries_;  // [rows, heads, dim]
-  std::unique_ptr<float[]> scores_;   // [rows, heads, kKeyTile]
-  std::vector<float> best_;           // [rows, heads], the largest score so far
-  std::vector<float> total_;          // [rows, heads], the sum of weights so far
-  std::vector<float> fade_;           // [rows, heads], what is left of the sums in the current tile
-  std::vector<float> sums_;           // [rows, heads, dim], of weighted values so far
+  int64_t token_stride_;             // floats of a token's keys
+  simd::LinearInputs queries_;       // [rows, heads, dim]
+  std::unique_ptr<float[]> scores_;  // [rows, heads, kKeyTile]
+  std::vector<float> best_;          // [rows, heads], the largest score so far
+  std::vector<float> total_;         // [rows, heads], the sum of weights so far
+  std::vector<float> fade_;          // [rows, heads], what is left of the sums in the current tile
+  std::vector<float> sums_;          // [rows, heads, dim], of weighted values so far
 };
 
 // The pages that the rows of a sequence read lie inside the cache.

@@ -10,6 +10,7 @@
 #include "ops/kv_write/kv_write.h"
 #include "ops/testing/compare.h"
 #include "ops/testing/op_case.h"
+#include "ops/testing/packed_weight.h"
 
 namespace gallop::ops::testing {
 namespace {
@@ -258,18 +259,21 @@ TEST(PagedAttention, TilesAreAddedUpInTheOrderOfTheContract) {
   const Sequence& sequence = world.sequences[0];
   step(world, {{0, 0, kRow}});
   const TestTensor out = step(world, {{0, kRow, kRow + 1}});
-  const float* q = sequence.q.view().row<float>(kRow);
+  const TensorView query = sequence.q.view().rows(kRow, kRow + 1).reshaped({1, kDim});
   float m = -INFINITY, t = 0;
   TestTensor o(DType::kF32, Shape{1, 1, kDim});
   for (int64_t i = 0; i < kDim; ++i) o.set(i, 0);
   for (int64_t tile = 0; tile <= kRow; tile += 64) {
     const int64_t begin = std::max<int64_t>(tile, kRow - 119);
     const int64_t end = std::min<int64_t>(tile + 64, kRow + 1);
+    if (begin >= end) continue;
+    const TensorView keys = sequence.k.view().rows(begin, end).reshaped({end - begin, kDim});
+    const LinearWeight weight{.parts = {{.weight = FloatWeight{keys}}}};
+    const TestTensor products = linear(query, weight);
     std::vector<float> scores;
-    for (int64_t j = begin; j < end; ++j) {
-      scores.push_back(simd::dot(q, sequence.k.view().row<float>(j), kDim) * 0.125f);
+    for (int64_t j = 0; j < end - begin; ++j) {
+      scores.push_back(products.view().as<float>()[j] * 0.125f);
     }
-    if (scores.empty()) continue;
     const float highest = std::max(m, *std::max_element(scores.begin(), scores.end()));
     const float fade = std::exp(m - highest);
     for (int64_t i = 0; i < kDim; ++i) o.view().as<float>()[i] *= fade;

@@ -54,40 +54,6 @@ HWY_INLINE float reduce(const V* sums) {
   return lanes[0];
 }
 
-#if HWY_TARGET == HWY_SCALAR
-HWY_INLINE void reduce_four(const V (*sums)[kVectors], float* out) {
-  for (int i = 0; i < 4; ++i) out[i] = reduce(sums[i]);
-}
-#else
-using Quad = hn::FixedTag<float, 4>;
-
-// The first two levels of the tree: lane l is (l + (l + 8)) + ((l + 4) + (l + 12)).
-template <int WIDTH = kWidth>
-HWY_INLINE hn::Vec<Quad> fold_to_four(const hn::Vec<hn::FixedTag<float, WIDTH> >* sums) {
-  if constexpr (WIDTH == 16) {
-    const hn::Half<hn::FixedTag<float, WIDTH> > half;
-    const auto eight = hn::Add(hn::LowerHalf(half, sums[0]), hn::UpperHalf(half, sums[0]));
-    return hn::Add(hn::LowerHalf(Quad(), eight), hn::UpperHalf(Quad(), eight));
-  } else if constexpr (WIDTH == 8) {
-    const auto eight = hn::Add(sums[0], sums[1]);
-    return hn::Add(hn::LowerHalf(Quad(), eight), hn::UpperHalf(Quad(), eight));
-  } else {
-    return hn::Add(hn::Add(sums[0], sums[2]), hn::Add(sums[1], sums[3]));
-  }
-}
-
-// reduce() of four sums at once.
-HWY_INLINE void reduce_four(const V (*sums)[kVectors], float* out) {
-  const auto a = fold_to_four(sums[0]);
-  const auto b = fold_to_four(sums[1]);
-  const auto c = fold_to_four(sums[2]);
-  const auto d = fold_to_four(sums[3]);
-  const auto ab = hn::Add(hn::ConcatLowerLower(Quad(), b, a), hn::ConcatUpperUpper(Quad(), b, a));
-  const auto cd = hn::Add(hn::ConcatLowerLower(Quad(), d, c), hn::ConcatUpperUpper(Quad(), d, c));
-  hn::StoreU(hn::Add(hn::ConcatEven(Quad(), cd, ab), hn::ConcatOdd(Quad(), cd, ab)), Quad(), out);
-}
-#endif
-
 }  // namespace gallop::ops::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,8 +1,8 @@
 #include "ops/cpu/simd_linear.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <variant>
-#include <vector>
 
 #include "base/check.h"
 
@@ -13,94 +13,87 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "ops/cpu/simd_lanes_inl.h"
+#include "ops/cpu/simd_chains_inl.h"
 #include "ops/cpu/simd_weights_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// Of each sixteen inputs the even ones first.
-HWY_INLINE std::vector<float> even_and_odd(const float* x, int64_t k) {
-  std::vector<float> apart(static_cast<size_t>(k));
-  for (int64_t i = 0; i < k; i += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) apart[i + l / 2 + l % 2 * kLanes / 2] = x[i + l];
+// Of inputs and widened weights a register holds one part of a chain or, where it has room, one
+// chain of each of two columns: `kSide` columns lie side by side, and inputs twice.
+constexpr int kSide = kWidth > kChainLanes ? kWidth / kChainLanes : 1;
+constexpr int64_t kStepFloats = kStep * kSide;  // the even inputs of all sides, then the odd ones
+
+// COLUMNS outputs of one row.
+template <int COLUMNS, class M>
+HWY_INLINE void multiply_row_columns(const float* x, const M& matrix, int64_t column, float* out) {
+  hn::Vec<C> sum[COLUMNS * kChainVectors];
+  for (auto& chain : sum) chain = hn::Zero(C());
+  const auto add = [&](int c, int64_t step, const Step& weights) HWY_ATTR {
+    const float* at = x + step * kStepFloats;
+    for (int v = 0; v < kChainVectors; ++v) {
+      auto& chain = sum[c * kChainVectors + v];
+      const auto even = hn::LoadU(C(), at + v * kChainWidth);
+      const auto odd = hn::LoadU(C(), at + kChainLanes * kSide + v * kChainWidth);
+      chain = hn::MulAdd(even, weights.even[v], chain);
+      chain = hn::MulAdd(odd, weights.odd[v], chain);
+    }
+  };
+  Step weights;
+  const int64_t whole = matrix.k / kStep;
+  int64_t step = 0;
+  for (; step + M::kLineSteps <= whole; step += M::kLineSteps) {
+    for (int c = 0; c < COLUMNS; ++c) matrix.prefetch(column, c, step, COLUMNS);
+    for (int64_t s = step; s < step + M::kLineSteps; ++s) {
+      for (int c = 0; c < COLUMNS; ++c) {
+        matrix.load(column + c, s, weights);
+        add(c, s, weights);
+      }
+    }
   }
-  return apart;
+  for (; step * kStep < matrix.k; ++step) {
+    for (int c = 0; c < COLUMNS; ++c) {
+      step < whole ? matrix.load(column + c, step, weights)
+                   : matrix.load_tail(column + c, step, weights);
+      add(c, step, weights);
+    }
+  }
+  for (int c = 0; c < COLUMNS; ++c) out[c] = reduce_chain(sum + c * kChainVectors);
 }
 
-// Two vectors of even and odd lanes become the lanes in their order.
-#if HWY_TARGET == HWY_SCALAR
-HWY_INLINE void join_lanes(V*) {}  // single lanes are never taken apart
-#else
-HWY_INLINE void join_lanes(V* sums) {
-  const V low = hn::InterleaveLower(D(), sums[0], sums[1]);
-  const V high = hn::InterleaveUpper(D(), sums[0], sums[1]);
-  sums[0] = hn::ConcatLowerLower(D(), high, low);
-  sums[1] = hn::ConcatUpperUpper(D(), high, low);
-}
-#endif
-
-// One output of one row, sixteen chains; x as even_and_odd() gives it where the matrix takes it
-// apart.
 template <class M>
-HWY_INLINE void row_chains(const float* x, const M& matrix, int64_t column, V (&out)[kVectors]) {
-  V sums[kVectors];  // not `out`, which could lie where x lies, for all that a compiler knows
-  for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(D());
-  V right[kVectors];
-  int64_t i = 0;
-  for (; i + kLanes <= matrix.k; i += kLanes) {
-    matrix.prefetch(column, i);
-    if constexpr (M::kTakesApart) {
-      matrix.lanes_apart(column, i, right);
-    } else {
-      matrix.lanes(column, i, right);
-    }
-    for (int v = 0; v < kVectors; ++v) {
-      sums[v] = hn::MulAdd(load(x + i + v * kWidth), right[v], sums[v]);
-    }
-  }
-  if constexpr (M::kTakesApart) join_lanes(sums);
-  if (i < matrix.k) {
-    float x_tail[kLanes] = {};  // the last lanes are zero: they add nothing
-    std::copy(x + i, x + matrix.k, x_tail);
-    matrix.tail(column, i, right);
-    for (int v = 0; v < kVectors; ++v) {
-      sums[v] = hn::MulAdd(load(x_tail + v * kWidth), right[v], sums[v]);
-    }
-  }
-  for (int v = 0; v < kVectors; ++v) out[v] = sums[v];
-}
-
-// One row. Columns are read one after the other, as they lie in memory: that is what the core
-// prefetches best (measured on a Zen 3: 15 GB/s of 16; four columns side by side 9), and the core
-// itself overlaps the chains of a column with those of the next.
-template <class M>
-HWY_INLINE void multiply_row(const LinearBlock& block, const M& matrix) {
-  std::vector<float> apart;
-  if constexpr (M::kTakesApart) apart = even_and_odd(block.x, matrix.k);
-  const float* x = M::kTakesApart ? apart.data() : block.x;
-  V sums[4][kVectors];
+void multiply_row(const LinearBlock& block, int64_t row, const M& matrix) {
+  const float* x = block.inputs->row(row);
+  float* out = block.out + row * block.out_stride;
   int64_t column = 0;
-  for (; column + 4 <= block.columns; column += 4) {
-    for (int c = 0; c < 4; ++c) row_chains(x, matrix, column + c, sums[c]);
-    reduce_four(sums, block.out + column);
+  for (; column + 4 <= block.columns; column += 4) {  // enough chains for the core's multipliers
+    multiply_row_columns<4>(x, matrix, column, out + column);
   }
   for (; column < block.columns; ++column) {
-    row_chains(x, matrix, column, sums[0]);
-    block.out[column] = reduce(sums[0]);
+    multiply_row_columns<1>(x, matrix, column, out + column);
   }
 }
 
-// Inputs of a panel: twelve columns of them take 18 KiB of a first-level cache of 32.
-constexpr int64_t kPanelDepth = 384;
-// Rows whose inputs and running sums stay in the second-level cache while panels pass over them.
-constexpr int64_t kRowBlock = 128;
+#if HWY_TARGET == HWY_SCALAR
+template <class M>
+void multiply(const LinearBlock& block, const M& matrix) {
+  for (int64_t row = 0; row < block.inputs->rows(); ++row) multiply_row(block, row, matrix);
+}
+#else
 
-// Register tiles of several rows: 12 of 16 registers or 24 of 32 hold chains. The operands that are
-// kept are the rows' (measured on a Zen 3, best of 60: 3 x 4 reaches 96 of 102 GFLOP/s, 4 x 3 and 6
-// x 2 with the columns kept 70).
-constexpr int kTileRows = kWidth == 16 ? 4 : 3;
-constexpr int kTileColumns = kWidth == 16 ? 6 : 4;
+// Inputs of a panel: twelve columns of them take 18 KiB as f32, of a first-level cache of 32.
+constexpr int64_t kPanelDepth = 384;
+
+// Register tiles: chains take 24 of 32 registers, 12 of 16, or 8 where a chain needs two of 16. A
+// step keeps the operands of the shorter side: with 3 x 4 those of the rows, which GCC holds in
+// registers where weights are plain loads; with 4 x 3 those of the columns, which it holds where
+// weights are computed (src/ops/CMakeLists.txt, -fira-loop-pressure).
+constexpr bool kManyRegisters = kSide == 2 || HWY_ARCH_ARM_A64;
+constexpr int tile_columns(int rows) {
+  if (kSide == 2) return kPanelColumns;
+  return (kManyRegisters || kChainVectors == 1 ? 12 : 4) / rows;
+}
+constexpr int tile_vectors(int rows) { return tile_columns(rows) * kChainVectors / kSide; }
 
 // Weights that the next panel will need: memory works on them while the core multiplies.
 struct Ahead {
@@ -110,7 +103,6 @@ struct Ahead {
   // Asks for the next four cache lines. (Written out: a loop that only prefetches counts as empty,
   // and compilers drop it.)
   HWY_INLINE void prefetch() {
-    constexpr int64_t kCacheLine = 64;
     if (at >= end) return;
     hwy::Prefetch(at);
     hwy::Prefetch(at + kCacheLine);
@@ -120,207 +112,299 @@ struct Ahead {
   }
 };
 
+// Weights of a panel in f32: groups of kSide columns, each [kPanelDepth * kSide] by steps.
+struct WidePanel {
+  static constexpr int kTileRows = kManyRegisters ? 4 : 4 - kChainVectors;
+
+  const float* at;
+
+  template <int HALF, int PART>
+  HWY_INLINE V load_part(int64_t column, int64_t step) const {
+    return load(at + column * kPanelDepth + step * kStepFloats + HALF * kChainLanes * kSide +
+                PART * kWidth);
+  }
+};
+
+// Weights of a panel in bf16 where they lie in the matrix.
+struct Bf16Panel {
+  static constexpr int kTileRows = kManyRegisters || kChainVectors == 1 ? 4 : 2;
+
+  const uint16_t* at;
+  int64_t stride;
+
+  template <int HALF, int PART>
+  HWY_INLINE V load_part(int64_t column, int64_t step) const {
+    const hn::RebindToUnsigned<D> words;
+    const uint16_t* from = at + column * stride + step * kStep + 2 * PART * kWidth;
+#if HWY_MAX_BYTES >= 64
+    const hn::Half<decltype(words)> side;
+    const auto both = hn::Combine(words, hn::BitCast(side, load_words(from + stride)),
+                                  hn::BitCast(side, load_words(from)));
+#else
+    const auto both = load_words(from);
+#endif
+    if constexpr (HALF == 0) return hn::BitCast(D(), hn::ShiftLeft<16>(both));
+    return hn::BitCast(D(), hn::And(both, hn::Set(words, 0xffff0000u)));
+  }
+};
+
 // One piece of a panel's depth, and the rows that it multiplies.
+template <class PANEL>
 struct PanelRows {
+  PANEL panel;
   const float* x;
   int64_t x_stride;
-  const float* panel;  // [kPanelColumns][kPanelDepth] f32
-  int64_t depth;       // of this piece, a multiple of 16
-  bool first;          // this piece begins the chains
-  bool last;           // this piece ends them
-  float* sums;         // [rows][kPanelColumns * kLanes] of the chains between pieces, tile by tile
+  int64_t steps;  // of this piece
+  bool first;     // this piece begins the chains
+  bool last;      // this piece ends them
+  float* sums;    // [rows][kPanelColumns * kChainLanes] of the chains between pieces, by tiles
   float* out;
   int64_t out_stride;
   int64_t columns;  // that are stored
   Ahead* ahead;
 };
 
-// Goes on with one vector of each chain of a tile: sum[r][c] += x[r] * panel[c].
-template <int ROWS, int COLUMNS>
-HWY_INLINE void multiply_tile(const float* x, int64_t x_stride, const float* panel, int64_t depth,
-                              V (&sum)[ROWS][COLUMNS]) {
-  for (int64_t i = 0; i < depth; i += kLanes) {
+// The chains of a tile: [rows][columns / kSide][kChainVectors].
+template <int ROWS>
+using Chains = V[ROWS * tile_vectors(ROWS)];
+
+// Goes on with them by a part of the even or of the odd half of a step.
+template <int ROWS, int HALF, int PART, class PANEL>
+HWY_INLINE void multiply_part(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
+                              int64_t step, Chains<ROWS>& sum) {
+  constexpr int kGroups = tile_columns(ROWS) / kSide;
+  const float* from = x + step * kStepFloats + HALF * kChainLanes * kSide + PART * kWidth;
+  if constexpr (ROWS > kGroups) {
+    V right[kGroups];
+    for (int g = 0; g < kGroups; ++g) {
+      right[g] = panel.template load_part<HALF, PART>(column + g * kSide, step);
+    }
+    for (int r = 0; r < ROWS; ++r) {
+      const V left = load(from + r * x_stride);
+      for (int g = 0; g < kGroups; ++g) {
+        V& chain = sum[(r * kGroups + g) * kChainVectors + PART];
+        chain = hn::MulAdd(left, right[g], chain);
+      }
+    }
+  } else {
     V left[ROWS];
-    for (int r = 0; r < ROWS; ++r) left[r] = load(x + r * x_stride + i);
-    for (int c = 0; c < COLUMNS; ++c) {
-      const V right = load(panel + c * kPanelDepth + i);
-      for (int r = 0; r < ROWS; ++r) sum[r][c] = hn::MulAdd(left[r], right, sum[r][c]);
+    for (int r = 0; r < ROWS; ++r) left[r] = load(from + r * x_stride);
+    for (int g = 0; g < kGroups; ++g) {
+      const V right = panel.template load_part<HALF, PART>(column + g * kSide, step);
+      for (int r = 0; r < ROWS; ++r) {
+        V& chain = sum[(r * kGroups + g) * kChainVectors + PART];
+        chain = hn::MulAdd(left[r], right, chain);
+      }
     }
   }
 }
 
-// Adds up the lanes of a tile's chains, whose last vectors are `sum` and the others in `sums`, and
-// stores the outputs of `columns` columns.
-template <int ROWS, int COLUMNS>
-HWY_INLINE void store_tile(const V (&sum)[ROWS][COLUMNS], const float* sums, int64_t columns,
-                           float* out, int64_t out_stride) {
-  constexpr int kOutputs = ROWS * COLUMNS;
-  static_assert(kOutputs % 4 == 0);
-  HWY_ALIGN float reduced[kOutputs];
-  for (int o = 0; o < kOutputs; o += 4) {
-    V lanes[4][kVectors];
-    for (int j = 0; j < 4; ++j) {
-      for (int v = 0; v + 1 < kVectors; ++v) {
-        lanes[j][v] = hn::Load(D(), sums + (v * kOutputs + o + j) * kWidth);
-      }
-      lanes[j][kVectors - 1] = sum[(o + j) / COLUMNS][(o + j) % COLUMNS];
-    }
-    reduce_four(lanes, reduced + o);
+template <int ROWS, class PANEL>
+HWY_INLINE void multiply_steps(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
+                               int64_t steps, Chains<ROWS>& sum) {
+  constexpr int kLast = kChainVectors - 1;
+  for (int64_t step = 0; step < steps; ++step) {
+    multiply_part<ROWS, 0, 0>(panel, x, x_stride, column, step, sum);
+    if (kLast > 0) multiply_part<ROWS, 0, kLast>(panel, x, x_stride, column, step, sum);
+    multiply_part<ROWS, 1, 0>(panel, x, x_stride, column, step, sum);
+    if (kLast > 0) multiply_part<ROWS, 1, kLast>(panel, x, x_stride, column, step, sum);
+  }
+}
+
+// reduce_chain(), of four chains at once.
+using Quad = hn::FixedTag<float, 4>;
+HWY_INLINE hn::Vec<Quad> fold_chain(const hn::Vec<C>* chain) {
+#if HWY_MAX_BYTES >= 32
+  return hn::Add(hn::LowerHalf(Quad(), chain[0]), hn::UpperHalf(Quad(), chain[0]));
+#else
+  return hn::Add(chain[0], chain[1]);
+#endif
+}
+
+HWY_INLINE hn::Vec<Quad> sum_quads(hn::Vec<Quad> a, hn::Vec<Quad> b, hn::Vec<Quad> c,
+                                   hn::Vec<Quad> d) {
+  const auto ab = hn::Add(hn::ConcatLowerLower(Quad(), b, a), hn::ConcatUpperUpper(Quad(), b, a));
+  const auto cd = hn::Add(hn::ConcatLowerLower(Quad(), d, c), hn::ConcatUpperUpper(Quad(), d, c));
+  return hn::Add(hn::ConcatEven(Quad(), cd, ab), hn::ConcatOdd(Quad(), cd, ab));
+}
+
+// The outputs of four chains that follow each other.
+HWY_INLINE hn::Vec<Quad> reduce_four(const V* chains) {
+#if HWY_MAX_BYTES >= 64
+  const hn::Half<D> side;
+  const hn::Vec<C> each[4] = {hn::LowerHalf(side, chains[0]), hn::UpperHalf(side, chains[0]),
+                              hn::LowerHalf(side, chains[1]), hn::UpperHalf(side, chains[1])};
+#else
+  const hn::Vec<C>* each = chains;
+#endif
+  return sum_quads(fold_chain(each), fold_chain(each + kChainVectors),
+                   fold_chain(each + 2 * kChainVectors), fold_chain(each + 3 * kChainVectors));
+}
+
+// Adds up the lanes of a tile's chains and stores the outputs of `columns` columns.
+template <int ROWS>
+HWY_INLINE void store_tile(const Chains<ROWS>& sum, int64_t columns, float* out,
+                           int64_t out_stride) {
+  constexpr int kColumns = tile_columns(ROWS);
+  HWY_ALIGN float reduced[ROWS * kColumns];
+  for (int o = 0; o < ROWS * kColumns; o += 4) {
+    hn::Store(reduce_four(sum + o * kChainVectors / kSide), Quad(), reduced + o);
   }
   for (int r = 0; r < ROWS; ++r) {
-    if (columns >= COLUMNS) {
-      for (int c = 0; c < COLUMNS; ++c) out[r * out_stride + c] = reduced[r * COLUMNS + c];
+    if (columns >= kColumns) {
+      for (int c = 0; c < kColumns; ++c) out[r * out_stride + c] = reduced[r * kColumns + c];
     } else {
-      for (int64_t c = 0; c < columns; ++c) out[r * out_stride + c] = reduced[r * COLUMNS + c];
+      for (int64_t c = 0; c < columns; ++c) out[r * out_stride + c] = reduced[r * kColumns + c];
     }
   }
 }
 
-// ROWS rows against COLUMNS columns of the panel. The vectors of one output are chains of their
-// own, so each passes over the piece by itself, and all registers hold different outputs.
-template <int ROWS, int COLUMNS>
-HWY_INLINE void multiply_columns(const PanelRows& rows, int64_t row, int64_t column) {
-  constexpr int kOutputs = ROWS * COLUMNS;
-  const float* x = rows.x + row * rows.x_stride;
-  const float* panel = rows.panel + column * kPanelDepth;
-  float* sums = rows.sums + (row * kPanelColumns + column * ROWS) * kLanes;
-  for (int v = 0; v < kVectors; ++v) {
-    float* kept = sums + v * kOutputs * kWidth;
-    V sum[ROWS][COLUMNS];
-    for (int o = 0; o < kOutputs; ++o) {
-      sum[o / COLUMNS][o % COLUMNS] = rows.first ? hn::Zero(D()) : hn::Load(D(), kept + o * kWidth);
-    }
-    rows.ahead->prefetch();
-    if (ROWS < kTileRows) rows.ahead->prefetch();  // few rows are over soon
-    multiply_tile<ROWS, COLUMNS>(x + v * kWidth, rows.x_stride, panel + v * kWidth, rows.depth,
-                                 sum);
-    if (rows.last && v + 1 == kVectors) {
-      store_tile<ROWS, COLUMNS>(sum, sums, rows.columns - column,
-                                rows.out + row * rows.out_stride + column, rows.out_stride);
-    } else {
-      for (int o = 0; o < kOutputs; ++o) {
-        hn::Store(sum[o / COLUMNS][o % COLUMNS], D(), kept + o * kWidth);
-      }
-    }
+// ROWS rows against a tile's columns of the panel.
+template <int ROWS, class PANEL>
+HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t row, int64_t column) {
+  constexpr int kChains = ROWS * tile_vectors(ROWS);
+  float* kept = rows.sums + (row * kPanelColumns + column * ROWS) * kChainLanes;
+  Chains<ROWS> sum;
+  if (rows.first) {
+    for (int i = 0; i < kChains; ++i) sum[i] = hn::Zero(D());
+  } else {
+    for (int i = 0; i < kChains; ++i) sum[i] = hn::Load(D(), kept + i * kWidth);
+  }
+  rows.ahead->prefetch();
+  rows.ahead->prefetch();
+  if (ROWS < PANEL::kTileRows) rows.ahead->prefetch();  // few rows are over soon
+  multiply_steps<ROWS>(rows.panel, rows.x + row * rows.x_stride, rows.x_stride, column, rows.steps,
+                       sum);
+  if (rows.last) {
+    store_tile<ROWS>(sum, rows.columns - column, rows.out + row * rows.out_stride + column,
+                     rows.out_stride);
+  } else {
+    for (int i = 0; i < kChains; ++i) hn::Store(sum[i], D(), kept + i * kWidth);
   }
 }
 
-template <int ROWS, int COLUMNS>
-void multiply_rows(const PanelRows& rows, int64_t row) {
-  for (int64_t column = 0; column < rows.columns; column += COLUMNS) {
-    multiply_columns<ROWS, COLUMNS>(rows, row, column);
+template <int ROWS, class PANEL>
+void multiply_rows(const PanelRows<PANEL>& rows, int64_t row) {
+  for (int64_t column = 0; column < rows.columns; column += tile_columns(ROWS)) {
+    multiply_tile<ROWS>(rows, row, column);
   }
 }
 
 // The piece against all of its rows.
-void multiply_panel(const PanelRows& piece, int64_t rows) {
+template <class PANEL>
+HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece, int64_t rows) {
   int64_t row = 0;
-  for (; row + kTileRows <= rows; row += kTileRows) {
-    multiply_rows<kTileRows, kTileColumns>(piece, row);
-  }
-  switch (rows - row) {  // kTileRows is 4 on some instruction sets
+  constexpr int kTileRows = PANEL::kTileRows;
+  for (; row + kTileRows <= rows; row += kTileRows) multiply_rows<kTileRows>(piece, row);
+  switch (rows - row) {  // fewer than kTileRows, which depends on the instruction set
     case 3:
-      return multiply_rows<3, 4>(piece, row);
+      if constexpr (kTileRows > 3) multiply_rows<3>(piece, row);
+      return;
     case 2:
-      return multiply_rows<2, 6>(piece, row);
+      if constexpr (kTileRows > 2) multiply_rows<2>(piece, row);
+      return;
     case 1:
-      return multiply_rows<1, 12>(piece, row);
+      return multiply_rows<1>(piece, row);
     default:
       return;
   }
 }
 
-// Widens inputs [i, i + depth) of `columns` columns; the other columns of the panel become zero.
+// Widens `steps` steps of `columns` columns; the other columns of the panel become zero.
 template <class M>
-HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t i,
-                            int64_t depth, float* panel) {
-  const bool tail = i + depth > matrix.k;  // a piece of sixteen, not all of them there
-  for (int64_t c = 0; c < columns; ++c) {
-    for (int64_t j = 0; j < depth; j += kLanes) {
-      V wide[kVectors];
-      tail ? matrix.tail(column + c, i, wide) : matrix.lanes(column + c, i + j, wide);
-      for (int v = 0; v < kVectors; ++v) {
-        hn::Store(wide[v], D(), panel + c * kPanelDepth + j + v * kWidth);
+HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first,
+                            int64_t steps, float* panel) {
+  for (int64_t c = 0; c < kPanelColumns; ++c) {
+    float* to = panel + c / kSide * kSide * kPanelDepth + c % kSide * kChainLanes;
+    for (int64_t step = 0; step < steps; ++step, to += kStepFloats) {
+      Step wide = {};
+      if (c >= columns) {
+        for (int v = 0; v < kChainVectors; ++v) wide.even[v] = wide.odd[v] = hn::Zero(C());
+      } else if ((first + step + 1) * kStep <= matrix.k) {
+        matrix.load(column + c, first + step, wide);
+      } else {
+        matrix.load_tail(column + c, first + step, wide);
+      }
+      for (int v = 0; v < kChainVectors; ++v) {
+        hn::Store(wide.even[v], C(), to + v * kChainWidth);
+        hn::Store(wide.odd[v], C(), to + kChainLanes * kSide + v * kChainWidth);
       }
     }
   }
-  std::fill(panel + columns * kPanelDepth, panel + kPanelColumns * kPanelDepth, 0.0f);
 }
 
-// Inputs [i, i + depth) of a block's rows, scaled where there is a scale, with zeros up to a
-// multiple of 16: [rows][kPanelDepth].
-HWY_INLINE void copy_inputs(const LinearBlock& block, const float* input_scale, int64_t i,
-                            int64_t depth, float* out) {
-  for (int64_t r = 0; r < block.rows; ++r, out += kPanelDepth) {
-    const float* x = block.x + r * block.x_stride + i;
-    for (int64_t j = 0; j < depth; ++j) out[j] = input_scale ? x[j] * input_scale[i + j] : x[j];
-    std::fill(out + depth, out + (depth + kLanes - 1) / kLanes * kLanes, 0.0f);
+struct RowBlock {
+  const float* x;
+  int64_t x_stride;
+  int64_t rows;
+  int64_t columns;
+  float* out;
+  int64_t out_stride;
+};
+
+// Columns of a panel, by pieces of its depth.
+template <class M>
+HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t column,
+                                int64_t columns, Ahead& ahead, float* sums) {
+  HWY_ALIGN float wide[kPanelColumns * kPanelDepth];
+  const int64_t steps = (matrix.k + kStep - 1) / kStep;
+  const auto multiply_piece = [&](auto panel, int64_t step, int64_t piece_steps) HWY_ATTR {
+    multiply_panel<decltype(panel)>({.panel = panel,
+                                     .x = block.x + step * kStepFloats,
+                                     .x_stride = block.x_stride,
+                                     .steps = piece_steps,
+                                     .first = step == 0,
+                                     .last = step + piece_steps == steps,
+                                     .sums = sums,
+                                     .out = block.out + column,
+                                     .out_stride = block.out_stride,
+                                     .columns = columns,
+                                     .ahead = &ahead},
+                                    block.rows);
+  };
+  constexpr int64_t kPieceSteps = kPanelDepth / kStep;
+  for (int64_t step = 0; step < steps; step += kPieceSteps) {
+    const int64_t piece_steps = std::min(kPieceSteps, steps - step);
+    if constexpr (std::is_same_v<M, FloatMatrix<uint16_t> >) {
+      if (columns == kPanelColumns && matrix.k % kStep == 0) {
+        const uint16_t* at = matrix.data + column * matrix.stride + step * kStep;
+        multiply_piece(Bf16Panel{at, matrix.stride}, step, piece_steps);
+        continue;
+      }
+    }
+    widen_panel(matrix, column, columns, step, piece_steps, wide);
+    multiply_piece(WidePanel{wide}, step, piece_steps);
   }
 }
 
-// At most kRowBlock rows.
+// At most kRowBlock rows, whose inputs and running sums stay in the second-level cache.
 template <class M>
-void multiply_block(const LinearBlock& block, const float* input_scale, const M& matrix) {
-  HWY_ALIGN float panel[kPanelColumns * kPanelDepth];
-  HWY_ALIGN float sums[kRowBlock * kPanelColumns * kLanes];
-  HWY_ALIGN float inputs[kRowBlock * kPanelDepth];  // those that cannot be used where they lie
-  const int64_t whole = matrix.k / kLanes * kLanes;
+void multiply_block(const RowBlock& block, const M& matrix) {
+  HWY_ALIGN float sums[kRowBlock * kPanelColumns * kChainLanes];
   for (int64_t column = 0; column < block.columns; column += kPanelColumns) {
     const int64_t next = std::min(column + kPanelColumns, block.columns);
     const int64_t after = std::min(next + kPanelColumns, block.columns);
-    Ahead ahead{static_cast<const uint8_t*>(matrix.column_begin(next)),
-                static_cast<const uint8_t*>(matrix.column_begin(after))};
-    PanelRows piece{.x = nullptr,
-                    .x_stride = 0,
-                    .panel = panel,
-                    .depth = 0,
-                    .first = true,
-                    .last = false,
-                    .sums = sums,
-                    .out = block.out + column,
-                    .out_stride = block.out_stride,
-                    .columns = next - column,
-                    .ahead = &ahead};
-    for (int64_t i = 0; i < matrix.k; i += piece.depth) {
-      const bool copied = input_scale != nullptr || i == whole;
-      piece.depth = i == whole ? kLanes : std::min(kPanelDepth, whole - i);
-      if (copied) copy_inputs(block, input_scale, i, std::min(piece.depth, matrix.k - i), inputs);
-      piece.x = copied ? inputs : block.x + i;
-      piece.x_stride = copied ? kPanelDepth : block.x_stride;
-      piece.first = i == 0;
-      piece.last = i + piece.depth >= matrix.k;
-      widen_panel(matrix, column, piece.columns, i, piece.depth, panel);
-      multiply_panel(piece, block.rows);
-    }
+    Ahead ahead{reinterpret_cast<const uint8_t*>(matrix.column_begin(next)),
+                reinterpret_cast<const uint8_t*>(matrix.column_begin(after))};
+    multiply_pieces(block, matrix, column, next - column, ahead, sums);
   }
-}
-
-// One row with an input scale: 128 KiB of inputs are scaled before.
-constexpr int64_t kMaxScaledRow = 32768;
-
-template <class M>
-void multiply_scaled_row(LinearBlock block, const float* input_scale, const M& matrix) {
-  HWY_ALIGN float scaled[kMaxScaledRow];
-  for (int64_t i = 0; i < matrix.k; ++i) scaled[i] = block.x[i] * input_scale[i];
-  block.x = scaled;
-  multiply_row(block, matrix);
 }
 
 template <class M>
-void multiply(LinearBlock block, const M& matrix) {
-  const TensorView& scale = block.part->input_scale;
-  const float* input_scale = scale.empty() ? nullptr : scale.as<const float>();
-  if (block.rows == 1 && input_scale == nullptr) return multiply_row(block, matrix);
-  if (block.rows == 1 && matrix.k <= kMaxScaledRow) {
-    return multiply_scaled_row(block, input_scale, matrix);
-  }
-  for (int64_t rows = block.rows; rows > 0; rows -= block.rows) {
-    block.rows = std::min(kRowBlock, rows);
-    multiply_block(block, input_scale, matrix);
-    block.x += block.rows * block.x_stride;
-    block.out += block.rows * block.out_stride;
+void multiply(const LinearBlock& block, const M& matrix) {
+  const int64_t rows = block.inputs->rows();
+  if (rows == 1) return multiply_row(block, 0, matrix);
+  for (int64_t row = 0; row < rows; row += kRowBlock) {
+    multiply_block({.x = block.inputs->row(row),
+                    .x_stride = block.inputs->stride(),
+                    .rows = std::min(kRowBlock, rows - row),
+                    .columns = block.columns,
+                    .out = block.out + row * block.out_stride,
+                    .out_stride = block.out_stride},
+                   matrix);
   }
 }
+#endif
 
 template <class W>
 FloatMatrix<W> float_matrix(const TensorView& weight, int64_t column) {
@@ -356,6 +440,41 @@ void multiply_kind(const LinearBlock& block, const Fp8Weight& weight) {
   multiply(block, Fp8Matrix<false>{data, k, nullptr, 0, 0});
 }
 
+// Sixteen inputs: the even ones, as often as columns lie side by side, then the odd ones.
+HWY_INLINE void arrange_step(const float* x, const float* scale, float* out) {
+  Step step;
+  load_step(x, step);
+  if (scale != nullptr) {
+    Step scales;
+    load_step(scale, scales);
+    for (int v = 0; v < kChainVectors; ++v) {
+      step.even[v] = hn::Mul(step.even[v], scales.even[v]);
+      step.odd[v] = hn::Mul(step.odd[v], scales.odd[v]);
+    }
+  }
+  for (int side = 0; side < kSide; ++side) {
+    for (int v = 0; v < kChainVectors; ++v) {
+      float* lanes = out + side * kChainLanes + v * kChainWidth;
+      hn::StoreU(step.even[v], C(), lanes);
+      hn::StoreU(step.odd[v], C(), lanes + kChainLanes * kSide);
+    }
+  }
+}
+
+void arrange_row(const float* x, int64_t k, const float* scale, float* out) {
+  const int64_t whole = k / kStep * kStep;
+  for (int64_t i = 0; i < whole; i += kStep) {
+    arrange_step(x + i, scale ? scale + i : nullptr, out + i * kSide);
+  }
+  if (whole == k) return;
+  float padded[2][kStep] = {};
+  std::copy(x + whole, x + k, padded[0]);
+  if (scale) std::copy(scale + whole, scale + k, padded[1]);
+  arrange_step(padded[0], scale ? padded[1] : nullptr, out + whole * kSide);
+}
+
+int64_t arranged_floats(int64_t k) { return (k + kStep - 1) / kStep * kStepFloats; }
+
 void linear_block(const LinearBlock& block) {
   std::visit([&](const auto& weight) HWY_ATTR { multiply_kind(block, weight); },
              block.part->weight);
@@ -368,6 +487,19 @@ HWY_AFTER_NAMESPACE();
 namespace gallop::ops::simd {
 
 HWY_EXPORT(linear_block);
+HWY_EXPORT(arrange_row);
+HWY_EXPORT(arranged_floats);
+
+// A row's stride is not a power of two: rows would share the sets of the first-level cache.
+LinearInputs::LinearInputs(int64_t rows, int64_t k)
+    : rows_(rows),
+      k_(k),
+      stride_(HWY_DYNAMIC_DISPATCH(arranged_floats)(k) + 16),
+      data_(hwy::AllocateAligned<float>(static_cast<size_t>(rows * stride_))) {}
+
+void LinearInputs::set(int64_t r, const float* x, const float* scale) {
+  HWY_DYNAMIC_DISPATCH(arrange_row)(x, k_, scale, data_.get() + r * stride_);
+}
 
 void linear_block(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(linear_block)(block); }
 

@@ -1,10 +1,13 @@
 // The inner loops of Linear, compiled once per instruction set and chosen at run time (Highway).
-// One row multiplies the stored weights as they come; several rows share weights that were widened
-// to f32 into a panel small enough for the first-level cache. Both add up in the one order that the
-// contract of Linear gives, so the number of rows changes no bit.
+// Rows are arranged once, then multiplied by columns of a matrix. One row multiplies the stored
+// weights as they come; several rows share a panel of columns that stays in the first-level cache,
+// bf16 where it lies, other weights widened to f32. All add up in the one order that the contract
+// of Linear gives, so the number of rows changes no bit.
 #pragma once
 
 #include <cstdint>
+
+#include <hwy/aligned_allocator.h>
 
 #include "ops/linear/linear_weight.h"
 
@@ -13,13 +16,33 @@ namespace gallop::ops::simd {
 // Columns of a panel: callers that split a matrix do so at multiples of it.
 inline constexpr int64_t kPanelColumns = 12;
 
-// out[r * out_stride + c] = sum over i of x[r * x_stride + i] * input_scale[i] * weight[column + c,
-// i] of `part`, summed as the contract of Linear says. Scales of whole tensors and outputs are not
-// in the sum: they are the caller's.
+// Rows that share a widened panel. More rows are multiplied block by block.
+inline constexpr int64_t kRowBlock = 128;
+
+// Inputs of some rows in the order in which the loops take them.
+class LinearInputs {
+ public:
+  LinearInputs(int64_t rows, int64_t k);
+
+  // Row r becomes x [k], multiplied by scale [k] where there is one.
+  void set(int64_t r, const float* x, const float* scale = nullptr);
+
+  int64_t rows() const { return rows_; }
+  int64_t stride() const { return stride_; }  // floats between rows
+  const float* row(int64_t r) const { return data_.get() + r * stride_; }
+
+ private:
+  int64_t rows_;
+  int64_t k_;
+  int64_t stride_;
+  hwy::AlignedFreeUniquePtr<float[]> data_;
+};
+
+// out[r * out_stride + c] = sum over i of input[r, i] * weight[column + c, i] of `part`, summed as
+// the contract of Linear says. Scales of whole tensors and outputs are not in the sum: they are the
+// caller's.
 struct LinearBlock {
-  const float* x = nullptr;
-  int64_t x_stride = 0;
-  int64_t rows = 0;
+  const LinearInputs* inputs = nullptr;
   const LinearPart* part = nullptr;
   int64_t column = 0;  // the first of
   int64_t columns = 0;

@@ -55,9 +55,9 @@ Results compute(int64_t rows, int64_t columns, int64_t k, DType dtype) {
       TestTensor(DType::kF32, Shape{columns}),       TestTensor::normal(random, Shape{k}),
       TestTensor::normal(random, Shape{rows, k})};
   const LinearPart part{.weight = FloatWeight{.weight = weight.view()}};
-  simd::linear_block({.x = x.view().as<float>(),
-                      .x_stride = k,
-                      .rows = rows,
+  simd::LinearInputs inputs(rows, k);
+  for (int64_t row = 0; row < rows; ++row) inputs.set(row, x.view().row<const float>(row));
+  simd::linear_block({.inputs = &inputs,
                       .part = &part,
                       .columns = columns,
                       .out = results.linear.view().as<float>(),
@@ -168,9 +168,9 @@ TEST(Simd, EveryInstructionSetKeepsTheBound) {
       }
       const TestTensor out(DType::kF32, Shape{3, 7});
       const LinearPart part{.weight = FloatWeight{.weight = weight.view()}};
-      simd::linear_block({.x = x.view().as<float>(),
-                          .x_stride = 50,
-                          .rows = 3,
+      simd::LinearInputs inputs(3, 50);
+      for (int64_t row = 0; row < 3; ++row) inputs.set(row, x.view().row<const float>(row));
+      simd::linear_block({.inputs = &inputs,
                           .part = &part,
                           .columns = 7,
                           .out = out.view().as<float>(),

@@ -66,12 +66,12 @@ std::vector<Approx> reference(const TestTensor& x, const TestTensor& weight) {
 // The chain that the contract fixes, operation by operation; instruction sets without fused
 // multiply-add round the product as well.
 float contract_chain(const float* x, const float* weight, int64_t k, bool fused) {
-  std::array<float, 16> lanes = {};
+  std::array<float, 8> lanes = {};
   for (int64_t i = 0; i < k; ++i) {
-    float& lane = lanes[static_cast<size_t>(i % 16)];
+    float& lane = lanes[static_cast<size_t>(i % 16 / 2)];
     lane = fused ? std::fma(x[i], weight[i], lane) : x[i] * weight[i] + lane;
   }
-  for (size_t half = 8; half > 0; half /= 2) {
+  for (size_t half = 4; half > 0; half /= 2) {
     for (size_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
   }
   return lanes[0];
