@@ -157,7 +157,7 @@ struct PanelRows {
   int64_t steps;  // of this piece
   bool first;     // this piece begins the chains
   bool last;      // this piece ends them
-  float* sums;    // [rows][kPanelColumns * kChainLanes] of the chains between pieces, by tiles
+  float* chains;  // [rows][kPanelColumns][kChainLanes]
   float* out;
   int64_t out_stride;
   int64_t columns;  // that are stored
@@ -211,75 +211,56 @@ HWY_INLINE void multiply_steps(const PANEL& panel, const float* x, int64_t x_str
   }
 }
 
-// reduce_chain(), of four chains at once.
-using Quad = hn::FixedTag<float, 4>;
-HWY_INLINE hn::Vec<Quad> fold_chain(const hn::Vec<C>* chain) {
-#if HWY_MAX_BYTES >= 32
-  return hn::Add(hn::LowerHalf(Quad(), chain[0]), hn::UpperHalf(Quad(), chain[0]));
-#else
-  return hn::Add(chain[0], chain[1]);
-#endif
+// reduce_chain(), of four chains that lie side by side.
+HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > reduce_four(const float* chains) {
+  const hn::FixedTag<float, 4> quad;
+  const auto fold = [&](int c) HWY_ATTR {
+    const float* lanes = chains + c * kChainLanes;
+    return hn::Add(hn::Load(quad, lanes), hn::Load(quad, lanes + 4));
+  };
+  const auto a = fold(0);
+  const auto b = fold(1);
+  const auto c = fold(2);
+  const auto d = fold(3);
+  const auto ab = hn::Add(hn::ConcatLowerLower(quad, b, a), hn::ConcatUpperUpper(quad, b, a));
+  const auto cd = hn::Add(hn::ConcatLowerLower(quad, d, c), hn::ConcatUpperUpper(quad, d, c));
+  return hn::Add(hn::ConcatEven(quad, cd, ab), hn::ConcatOdd(quad, cd, ab));
 }
 
-HWY_INLINE hn::Vec<Quad> sum_quads(hn::Vec<Quad> a, hn::Vec<Quad> b, hn::Vec<Quad> c,
-                                   hn::Vec<Quad> d) {
-  const auto ab = hn::Add(hn::ConcatLowerLower(Quad(), b, a), hn::ConcatUpperUpper(Quad(), b, a));
-  const auto cd = hn::Add(hn::ConcatLowerLower(Quad(), d, c), hn::ConcatUpperUpper(Quad(), d, c));
-  return hn::Add(hn::ConcatEven(Quad(), cd, ab), hn::ConcatOdd(Quad(), cd, ab));
-}
-
-// The outputs of four chains that follow each other.
-HWY_INLINE hn::Vec<Quad> reduce_four(const V* chains) {
-#if HWY_MAX_BYTES >= 64
-  const hn::Half<D> side;
-  const hn::Vec<C> each[4] = {hn::LowerHalf(side, chains[0]), hn::UpperHalf(side, chains[0]),
-                              hn::LowerHalf(side, chains[1]), hn::UpperHalf(side, chains[1])};
-#else
-  const hn::Vec<C>* each = chains;
-#endif
-  return sum_quads(fold_chain(each), fold_chain(each + kChainVectors),
-                   fold_chain(each + 2 * kChainVectors), fold_chain(each + 3 * kChainVectors));
-}
-
-// Adds up the lanes of a tile's chains and stores the outputs of `columns` columns.
-template <int ROWS>
-HWY_INLINE void store_tile(const Chains<ROWS>& sum, int64_t columns, float* out,
-                           int64_t out_stride) {
-  constexpr int kColumns = tile_columns(ROWS);
-  HWY_ALIGN float reduced[ROWS * kColumns];
-  for (int o = 0; o < ROWS * kColumns; o += 4) {
-    hn::Store(reduce_four(sum + o * kChainVectors / kSide), Quad(), reduced + o);
+// The outputs of one row, whose chains are [kPanelColumns][kChainLanes].
+HWY_INLINE void store_row(const float* chains, int64_t columns, float* out) {
+  const hn::FixedTag<float, 4> quad;
+  int64_t c = 0;
+  for (; c + 4 <= columns; c += 4) {
+    hn::StoreU(reduce_four(chains + c * kChainLanes), quad, out + c);
   }
-  for (int r = 0; r < ROWS; ++r) {
-    if (columns >= kColumns) {
-      for (int c = 0; c < kColumns; ++c) out[r * out_stride + c] = reduced[r * kColumns + c];
-    } else {
-      for (int64_t c = 0; c < columns; ++c) out[r * out_stride + c] = reduced[r * kColumns + c];
-    }
-  }
+  HWY_ALIGN float rest[4];
+  if (c < columns) hn::Store(reduce_four(chains + c * kChainLanes), quad, rest);
+  for (int64_t i = 0; c + i < columns; ++i) out[c + i] = rest[i];
 }
 
 // ROWS rows against a tile's columns of the panel.
 template <int ROWS, class PANEL>
 HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t row, int64_t column) {
-  constexpr int kChains = ROWS * tile_vectors(ROWS);
-  float* kept = rows.sums + (row * kPanelColumns + column * ROWS) * kChainLanes;
+  constexpr int kVectors = tile_vectors(ROWS);
+  float* kept = rows.chains + (row * kPanelColumns + column) * kChainLanes;
   Chains<ROWS> sum;
   if (rows.first) {
-    for (int i = 0; i < kChains; ++i) sum[i] = hn::Zero(D());
+    for (int i = 0; i < ROWS * kVectors; ++i) sum[i] = hn::Zero(D());
   } else {
-    for (int i = 0; i < kChains; ++i) sum[i] = hn::Load(D(), kept + i * kWidth);
+    for (int i = 0; i < ROWS * kVectors; ++i) {
+      sum[i] =
+          hn::Load(D(), kept + i / kVectors * kPanelColumns * kChainLanes + i % kVectors * kWidth);
+    }
   }
   rows.ahead->prefetch();
   rows.ahead->prefetch();
   if (ROWS < PANEL::kTileRows) rows.ahead->prefetch();  // few rows are over soon
   multiply_steps<ROWS>(rows.panel, rows.x + row * rows.x_stride, rows.x_stride, column, rows.steps,
                        sum);
-  if (rows.last) {
-    store_tile<ROWS>(sum, rows.columns - column, rows.out + row * rows.out_stride + column,
-                     rows.out_stride);
-  } else {
-    for (int i = 0; i < kChains; ++i) hn::Store(sum[i], D(), kept + i * kWidth);
+  for (int i = 0; i < ROWS * kVectors; ++i) {
+    hn::Store(sum[i], D(),
+              kept + i / kVectors * kPanelColumns * kChainLanes + i % kVectors * kWidth);
   }
 }
 
@@ -287,6 +268,10 @@ template <int ROWS, class PANEL>
 void multiply_rows(const PanelRows<PANEL>& rows, int64_t row) {
   for (int64_t column = 0; column < rows.columns; column += tile_columns(ROWS)) {
     multiply_tile<ROWS>(rows, row, column);
+  }
+  for (int64_t r = row; rows.last && r < row + ROWS; ++r) {
+    store_row(rows.chains + r * kPanelColumns * kChainLanes, rows.columns,
+              rows.out + r * rows.out_stride);
   }
 }
 
@@ -345,7 +330,7 @@ struct RowBlock {
 // Columns of a panel, by pieces of its depth.
 template <class M>
 HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t column,
-                                int64_t columns, Ahead& ahead, float* sums) {
+                                int64_t columns, Ahead& ahead, float* chains) {
   HWY_ALIGN float wide[kPanelColumns * kPanelDepth];
   const int64_t steps = (matrix.k + kStep - 1) / kStep;
   const auto multiply_piece = [&](auto panel, int64_t step, int64_t piece_steps) HWY_ATTR {
@@ -355,7 +340,7 @@ HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t 
                                      .steps = piece_steps,
                                      .first = step == 0,
                                      .last = step + piece_steps == steps,
-                                     .sums = sums,
+                                     .chains = chains,
                                      .out = block.out + column,
                                      .out_stride = block.out_stride,
                                      .columns = columns,
@@ -377,16 +362,16 @@ HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t 
   }
 }
 
-// At most kRowBlock rows, whose inputs and running sums stay in the second-level cache.
+// At most kRowBlock rows, whose inputs and chains stay in the second-level cache.
 template <class M>
 void multiply_block(const RowBlock& block, const M& matrix) {
-  HWY_ALIGN float sums[kRowBlock * kPanelColumns * kChainLanes];
+  HWY_ALIGN float chains[kRowBlock * kPanelColumns * kChainLanes];
   for (int64_t column = 0; column < block.columns; column += kPanelColumns) {
     const int64_t next = std::min(column + kPanelColumns, block.columns);
     const int64_t after = std::min(next + kPanelColumns, block.columns);
     Ahead ahead{reinterpret_cast<const uint8_t*>(matrix.column_begin(next)),
                 reinterpret_cast<const uint8_t*>(matrix.column_begin(after))};
-    multiply_pieces(block, matrix, column, next - column, ahead, sums);
+    multiply_pieces(block, matrix, column, next - column, ahead, chains);
   }
 }
 
