@@ -14,4 +14,10 @@ inline std::string lower_case(std::string_view text) {
   return lower;
 }
 
+// JSON's white space.
+inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+inline bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
 }  // namespace gallop

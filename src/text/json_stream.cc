@@ -4,12 +4,11 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "text/tool_arguments.h"
 
 namespace gallop::text {
 namespace {
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -95,9 +94,7 @@ JsonStream::Status JsonStream::structure_char(char c) {
     return Status::kMore;
   }
   if (c == ':' && expect_ == Expect::kColon) {
-    output_ += (levels_.back().empty ? "" : ", ") + std::exchange(key_, {}) + ": ";
-    raw_key_.clear();
-    levels_.back().empty = false;
+    raw_key_ += ':';
     expect_ = Expect::kValue;
     return Status::kMore;
   }
@@ -129,11 +126,14 @@ JsonStream::Status JsonStream::end_level(char c) {
   return status();
 }
 
-// Elements of a list have their comma here, values of an object behind their key.
+// A key goes out with its value, so that none is left without one.
 void JsonStream::begin_value() {
-  if (levels_.empty() || levels_.back().object) return;
+  if (levels_.empty()) return;
   if (!levels_.back().empty) output_ += ", ";
   levels_.back().empty = false;
+  if (!levels_.back().object) return;
+  output_ += std::exchange(key_, {}) + ": ";
+  raw_key_.clear();
 }
 
 void JsonStream::end_value() { expect_ = levels_.empty() ? Expect::kNothing : Expect::kCommaOrEnd; }
@@ -202,8 +202,8 @@ bool JsonStream::emit_word() {
   return true;
 }
 
-std::string_view JsonStream::pending() const {
-  if (!raw_key_.empty()) return raw_key_;
+std::string JsonStream::pending() const {
+  if (!raw_key_.empty()) return raw_key_ + word_;
   return in_string_ ? escape_ : word_;
 }
 
@@ -214,7 +214,6 @@ std::string JsonStream::close() {
     end_value();
   }
   in_string_ = false;
-  if (expect_ == Expect::kValue && !levels_.empty() && levels_.back().object) output_ += "null";
   for (; !levels_.empty(); levels_.pop_back()) output_.push_back(levels_.back().object ? '}' : ']');
   expect_ = Expect::kNothing;
   return take_output();

@@ -24,10 +24,11 @@ class JsonStream {
 
   // What has come out since the last call.
   std::string take_output() { return std::exchange(output_, {}); }
-  // What went in and is not in the output yet: a key, half an escape, a number or a word.
-  std::string_view pending() const;
-  // Ends the value here, without what is pending unless that is whole by itself; the rest of the
-  // output. Empty where nothing has begun.
+  // What went in and is not in the output yet: a key without a value, half an escape, a number or a
+  // word.
+  std::string pending() const;
+  // Ends the value here, without what is pending unless that is whole by itself: nothing is in it
+  // that did not come in. The rest of the output; empty where nothing has begun.
   std::string close();
 
  private:
@@ -56,8 +57,8 @@ class JsonStream {
   Expect expect_ = Expect::kValue;
   bool in_string_ = false;
   bool is_key_ = false;
-  std::string key_;      // with its quotes; in the output once its colon has come
-  std::string raw_key_;  // as it came
+  std::string key_;      // with its quotes; in the output once its value begins
+  std::string raw_key_;  // as it came, and its colon
   std::string escape_;   // from the backslash on
   std::string word_;     // a number or a name
 };

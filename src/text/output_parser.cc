@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/ascii.h"
 #include "text/text_suffix.h"
 
 namespace gallop::text {
@@ -15,10 +16,6 @@ constexpr std::string_view kEndToolCall = "</tool_call>";
 constexpr std::string_view kFunction = "<function=";
 
 constexpr std::string_view kBlanks = " \t\r\n";
-
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(kBlanks) == std::string_view::npos;
-}
 
 }  // namespace
 

@@ -2,14 +2,13 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "text/json_stream.h"
 #include "text/tool_call_reader.h"
 
 namespace gallop::text {
 namespace {
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // Canonical JSON of an object in `text`; empty where it is none.
 std::string object_json(std::string_view text) {
@@ -26,10 +25,11 @@ std::string object_json(std::string_view text) {
   return {};
 }
 
-// The object around a call, character by character; its values are JsonStreams. The name begins the
-// call, and from then on the arguments' fragments are handed out as they come. Arguments in front
-// of the name wait for it, arguments in a string until it ends. Other keys are left out.
-// Text that is no such object is given back: all of it while there is no name, else what is not in
+// The object around a call, character by character; its values are JsonStreams. The call begins
+// where name and arguments are known to be of the right kind, or the object ends without arguments;
+// from then on the arguments' fragments are handed out as they come. Arguments in front of the name
+// wait for it, arguments in a string until it ends. Other keys are left out.
+// Text that is no such object is given back: all of it while there is no call, else what is not in
 // the arguments yet.
 class HermesCallReader : public ToolCallReader {
  public:
@@ -53,7 +53,7 @@ class HermesCallReader : public ToolCallReader {
   }
 
   void finish(std::string_view rest, ToolCallSink& sink) override {
-    if (!begun_) sink.add_content(raw_ + std::string(rest));
+    if (!called_) sink.add_content(raw_ + std::string(rest));
     close(sink);
   }
 
@@ -80,6 +80,7 @@ class HermesCallReader : public ToolCallReader {
         value_ = JsonStream();
         streams_ = begun_ && !has_arguments_ && key_ == "\"arguments\"" && c == '{';
         has_arguments_ |= streams_;
+        if (streams_) begin_call(sink);
         state_ = State::kValue;
         return Step::kAgain;
       case State::kValue:
@@ -125,9 +126,9 @@ class HermesCallReader : public ToolCallReader {
     if (key_ == "\"name\"" && !begun_) {
       const Result<Json> name = parse_json(json);
       if (!name.ok() || !name->is_string() || name->empty() || *name == "") return false;
+      name_ = name->get_ref<const std::string&>();
       begun_ = true;
-      sink.begin_call(name->get_ref<const std::string&>());
-      sink.add_arguments(arguments_);
+      if (has_arguments_) begin_call(sink);
     } else if (key_ == "\"arguments\"" && !has_arguments_) {
       std::string object = json == "null" ? "{}" : object_json(json);
       if (object.empty()) {
@@ -138,14 +139,24 @@ class HermesCallReader : public ToolCallReader {
       }
       has_arguments_ = true;
       arguments_ = std::move(object);
-      if (begun_) sink.add_arguments(arguments_);
+      if (begun_) begin_call(sink);
     }
-    handed_out_ = begun_;
+    handed_out_ = called_;
     return true;
+  }
+
+  void begin_call(ToolCallSink& sink) {
+    called_ = true;
+    sink.begin_call(name_);
+    sink.add_arguments(arguments_);
   }
 
   Step end(ToolCallSink& sink) {
     if (!begun_) return Step::kBad;
+    if (!called_) {
+      arguments_ = "{}";
+      begin_call(sink);
+    }
     close(sink);
     return Step::kTaken;
   }
@@ -154,7 +165,6 @@ class HermesCallReader : public ToolCallReader {
 
   void close(ToolCallSink& sink) {
     if (std::exchange(streams_, false)) sink.add_arguments(value_.close());
-    if (begun_ && !has_arguments_) sink.add_arguments("{}");
     state_ = State::kEnd;
   }
 
@@ -163,11 +173,13 @@ class HermesCallReader : public ToolCallReader {
   JsonStream key_stream_;
   std::string key_;  // as JSON
   JsonStream value_;
+  std::string name_;
   bool begun_ = false;       // the name is known
+  bool called_ = false;      // the call has begun
   bool streams_ = false;     // the value is the arguments, handed out as they come
   bool handed_out_ = false;  // the value just ended needs to be given back no more
   bool has_arguments_ = false;
-  std::string arguments_;  // those in front of the name
+  std::string arguments_;  // those that did not stream
 };
 
 }  // namespace

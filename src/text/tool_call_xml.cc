@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "text/text_suffix.h"
 #include "text/tool_arguments.h"
 #include "text/tool_call_reader.h"
@@ -8,11 +9,12 @@
 namespace gallop::text {
 namespace {
 
+constexpr std::string_view kFunctionStart = "<function=";
 constexpr std::string_view kParameter = "<parameter=";
 constexpr std::string_view kEndParameter = "</parameter>";
 constexpr std::string_view kEndFunction = "</function>";
 constexpr std::string_view kFunctionMarkers[] = {kParameter, kEndFunction, "</tool_call>",
-                                                 "<tool_call>", "<function="};
+                                                 "<tool_call>", kFunctionStart};
 constexpr std::string_view kValueMarkers[] = {kEndParameter, kParameter, kEndFunction,
                                               "</tool_call>"};
 
@@ -28,8 +30,10 @@ class XmlCallReader : public ToolCallReader {
     return state_ == State::kEnd;
   }
 
-  // What is held is half a marker of an answer that was cut off, not a part of the value.
-  void finish(std::string_view /*rest*/, ToolCallSink& sink) override {
+  // What is held is half a marker of an answer that was cut off, not a part of the value; or half
+  // a name, and then there was no call.
+  void finish(std::string_view rest, ToolCallSink& sink) override {
+    if (state_ == State::kName) sink.add_content(std::string(kFunctionStart) + std::string(rest));
     if (state_ == State::kValue) end_parameter(sink);
     if (state_ == State::kFunction || state_ == State::kKey) end_function(sink);
   }
@@ -66,6 +70,11 @@ class XmlCallReader : public ToolCallReader {
     const size_t end = held.find_first_of(">\n");
     if (end == std::string::npos) return false;
     const std::string label = held.substr(0, end);
+    if (state_ == State::kName && is_blank(label)) {  // no name, no call
+      sink.add_content(kFunctionStart);
+      state_ = State::kEnd;
+      return true;
+    }
     held.erase(0, held[end] == '>' ? end + 1 : end);
     if (state_ == State::kName) {
       function_ = label;

@@ -4,7 +4,7 @@
 
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -101,21 +101,45 @@ const Value* element(const std::vector<Value>& items, int64_t index) {
   return index >= 0 && index < count ? &items[static_cast<size_t>(index)] : nullptr;
 }
 
-bool string_element(Runtime& runtime, const Value& value, int64_t index, Value& out) {
-  const auto& object = value.as<StringObject>();
-  if (object.ascii) {
-    const auto count = static_cast<int64_t>(object.text.size());
-    if (index < 0) index += count;
-    if (index < 0 || index >= count) return false;
-    out = runtime.string(object.text.substr(static_cast<size_t>(index), 1), object.safe);
-    return true;
+// Steps through a text by characters: at ASCII's ends of a string at once, else one by one.
+class Cursor {
+ public:
+  Cursor(const StringObject& object, int64_t index, int64_t count)
+      : text_(object.text), ascii_(object.ascii) {
+    if (ascii_ || index < count / 2) {
+      move(index);
+    } else {
+      at_ = text_.size();
+      move(index - count);
+    }
   }
-  runtime.tick(object.text.size() / 4);
-  const auto characters = split_characters(object.text);
-  const auto count = static_cast<int64_t>(characters.size());
+
+  void move(int64_t characters) {
+    if (ascii_) {
+      at_ = static_cast<size_t>(static_cast<int64_t>(at_) + characters);
+      return;
+    }
+    for (; characters > 0; --characters) at_ += decode_at(text_, at_).length;
+    for (; characters < 0; ++characters) at_ = start_before(text_, at_);
+  }
+  std::string_view character() const {
+    return text_.substr(at_, ascii_ ? 1 : decode_at(text_, at_).length);
+  }
+
+ private:
+  std::string_view text_;
+  bool ascii_;
+  size_t at_ = 0;
+};
+
+bool string_element(Runtime& runtime, const Value& value, int64_t index, Value& out) {
+  const int64_t count = length(runtime, value);
   if (index < 0) index += count;
   if (index < 0 || index >= count) return false;
-  out = runtime.string(std::string(characters[static_cast<size_t>(index)]), object.safe);
+  const auto& object = value.as<StringObject>();
+  runtime.tick(object.ascii ? 1 : object.text.size() / 4);
+  const Cursor cursor(object, index, count);
+  out = runtime.string(std::string(cursor.character()), object.safe);
   return true;
 }
 
@@ -181,27 +205,27 @@ SliceBounds resolve_slice(const Runtime& runtime, int64_t count, const Value* be
   return bounds;
 }
 
-template <typename Visitor>
-void visit_slice(const SliceBounds& bounds, Visitor visit) {
-  for (int64_t i = bounds.begin; bounds.step > 0 ? i < bounds.end : i > bounds.end;
-       i += bounds.step) {
-    visit(static_cast<size_t>(i));
-  }
+int64_t slice_length(const SliceBounds& bounds) {
+  const int64_t span = bounds.step > 0 ? bounds.end - bounds.begin : bounds.begin - bounds.end;
+  const int64_t stride = std::abs(bounds.step);
+  return span > 0 ? (span - 1) / stride + 1 : 0;
 }
 
 Value slice_string(Runtime& runtime, const Value& value, const Value* begin, const Value* end,
                    const Value* step) {
-  const std::string& text = value.text();
-  runtime.tick(1 + text.size() / 4);
+  const auto& object = value.as<StringObject>();
+  runtime.tick(1 + object.text.size() / 4);
+  const int64_t count = length(runtime, value);
+  const SliceBounds bounds = resolve_slice(runtime, count, begin, end, step);
+  const int64_t characters = slice_length(bounds);
   std::string out;
-  if (value.as<StringObject>().ascii) {
-    const auto bounds = resolve_slice(runtime, static_cast<int64_t>(text.size()), begin, end, step);
-    visit_slice(bounds, [&](size_t i) { out.push_back(text[i]); });
-  } else {
-    const auto characters = split_characters(text);
-    const auto bounds =
-        resolve_slice(runtime, static_cast<int64_t>(characters.size()), begin, end, step);
-    visit_slice(bounds, [&](size_t i) { out += characters[i]; });
+  if (characters > 0) {
+    Cursor cursor(object, bounds.begin, count);
+    out += cursor.character();
+    for (int64_t i = 1; i < characters; ++i) {
+      cursor.move(bounds.step);
+      out += cursor.character();
+    }
   }
   return runtime.string(std::move(out), value.is_safe());
 }
@@ -242,7 +266,9 @@ Value slice(Runtime& runtime, const Value& value, const Value* begin, const Valu
       std::vector<Value> items;
       const auto bounds =
           resolve_slice(runtime, static_cast<int64_t>(source.size()), begin, end, step);
-      visit_slice(bounds, [&](size_t i) { items.push_back(source[i]); });
+      for (int64_t i = 0; i < slice_length(bounds); ++i) {
+        items.push_back(source[static_cast<size_t>(bounds.begin + i * bounds.step)]);
+      }
       return value.is(Kind::kTuple) ? runtime.tuple(std::move(items))
                                     : runtime.list(std::move(items));
     }
@@ -302,8 +328,10 @@ Items iterate(Runtime& runtime, const Value& value) {
     case Kind::kUndefined:
       break;
     case Kind::kString:
-      for (const std::string_view character : split_characters(value.text())) {
-        items.push_back(runtime.string(std::string(character), value.is_safe()));
+      for (size_t at = 0; at < value.text().size();) {
+        const size_t bytes = decode_at(value.text(), at).length;
+        items.push_back(runtime.string(value.text().substr(at, bytes), value.is_safe()));
+        at += bytes;
       }
       break;
     case Kind::kDict:

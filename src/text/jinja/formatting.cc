@@ -6,7 +6,7 @@
 
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -36,7 +36,7 @@ std::string cut(std::string text, int64_t precision) {
   if (precision < 0) return text;
   size_t bytes = 0;
   for (int64_t i = 0; i < precision && bytes < text.size(); ++i) {
-    bytes += decode_at(text, bytes).bytes;
+    bytes += decode_at(text, bytes).length;
   }
   return text.substr(0, bytes);
 }

@@ -7,7 +7,7 @@
 #include "text/jinja/interpreter.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {

@@ -50,6 +50,30 @@ TEST(Jinja, PrintsValuesAsPython) {
   EXPECT_EQ(text_of("{{ d }}|{{ missing }}|{{ none }}"), "{'b': 1, 'a': None}||None");
 }
 
+// tests/text_oracle/test_str_methods.py asks about every character; these need no Python.
+TEST(Jinja, MapsCaseAsPython) {
+  EXPECT_EQ(text_of("{{ 'ΟΔΟΣ'.lower() }} {{ '²'.isalnum() }} {{ 'ﬁ'|upper }} {{ 'ß'.title() }}"),
+            "οδος True FI Ss");
+  EXPECT_EQ(text_of("{{ 'ΣΑΣ Σ'.lower() }} {{ 'ŉ'.upper() }} {{ 'ǆΣ'.capitalize() }} "
+                    "{{ 'İß'.swapcase() }} {{ 'Straße'.casefold() }} {{ 'ὈΔΥΣΣΕΎΣ-ἄλφα'|title }}"),
+            "σας σ ʼN ǅς i̇SS strasse Ὀδυσσεύς-Ἄλφα");
+  EXPECT_EQ(text_of("{{ '²'.isdigit() }} {{ '½'.isnumeric() }} {{ '²'.isdecimal() }} "
+                    "{{ 'ª'.islower() }} {{ 'ǅ'.isupper() }} {{ ''.isprintable() }}"),
+            "True True False True False True");
+}
+
+TEST(Jinja, BatchesAsJinja) {
+  EXPECT_EQ(text_of("{{ l|batch(0)|list }} {{ l|batch(-1)|list }} {{ l|batch(2, 'x')|list }} "
+                    "{{ l|batch(0, 'x')|list }}"),
+            "[[], [3, 1, 2]] [[3, 1, 2]] [[3, 1], [2, 'x']] [[], [3, 1, 2]]");
+}
+
+TEST(Jinja, ReachesCharactersFromBothEnds) {
+  EXPECT_EQ(text_of("{% set t = 'añb🚀é' %}{{ t[0] }}{{ t[3] }}{{ t[-1] }}{{ t[-4] }} {{ t[1:4] }} "
+                    "{{ t[::-1] }} {{ t[::2] }} {{ t[-2::-2] }} {{ t[5:] }}|{{ t[9] is defined }}"),
+            "a🚀éñ ñb🚀 é🚀bña abé 🚀ñ |False");
+}
+
 TEST(Jinja, WritesJsonAsTransformers) {
   EXPECT_EQ(text_of("{{ {'b': 'é<&', 'a': [1, 2.0, none]}|tojson }}"),
             R"({"b": "é<&", "a": [1, 2.0, null]})");

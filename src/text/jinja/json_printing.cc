@@ -5,7 +5,7 @@
 
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -85,8 +85,8 @@ void JsonWriter::write_string(const std::string& text) {
   out_.push_back('"');
   for (size_t at = 0; at < text.size();) {
     const char c = text[at];
-    const CodePoint point = decode_at(text, at);
-    const auto code = static_cast<uint32_t>(point.value);
+    const Character point = decode_at(text, at);
+    const auto code = static_cast<uint32_t>(point.code);
     if (const size_t special = kSpecial.find(c); special != std::string_view::npos) {
       out_.push_back('\\');
       out_.push_back(kNames[special]);
@@ -96,9 +96,9 @@ void JsonWriter::write_string(const std::string& text) {
       const uint32_t offset = code - 0x10000;
       out_ += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (offset >> 10), 0xdc00 + (offset & 0x3ff));
     } else {
-      out_.append(text, at, point.bytes);
+      out_.append(text, at, point.length);
     }
-    at += point.bytes;
+    at += point.length;
   }
   out_.push_back('"');
 }

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "text/jinja/runtime.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -93,9 +93,9 @@ void Lexer::advance(size_t bytes) {
 
 void Lexer::skip_space() {
   while (!at_end()) {
-    const CodePoint point = decode_at(source_, at_);
-    if (!is_space(point.value)) return;
-    advance(point.bytes);
+    const Character point = decode_at(source_, at_);
+    if (!is_space(point.code)) return;
+    advance(point.length);
   }
 }
 
@@ -169,9 +169,9 @@ void Lexer::lex_comment(size_t begin) {
 bool Lexer::lex_raw(size_t begin) {
   const auto skip = [this](size_t position) {
     while (position < source_.size()) {
-      const CodePoint point = decode_at(source_, position);
-      if (!is_space(point.value)) break;
-      position += point.bytes;
+      const Character point = decode_at(source_, position);
+      if (!is_space(point.code)) break;
+      position += point.length;
     }
     return position;
   };

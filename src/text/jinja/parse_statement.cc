@@ -5,7 +5,7 @@
 
 #include "text/jinja/parser.h"
 #include "text/jinja/runtime.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {

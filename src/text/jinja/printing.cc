@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -16,8 +16,8 @@ void append_string_repr(std::string& out, const std::string& text) {
   const char quote = double_quotes ? '"' : '\'';
   out.push_back(quote);
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = decode_at(text, at);
-    const auto code = static_cast<uint32_t>(point.value);
+    const Character point = decode_at(text, at);
+    const auto code = static_cast<uint32_t>(point.code);
     if (code == static_cast<uint32_t>(quote) || code == '\\') {
       out.push_back('\\');
       out.push_back(text[at]);
@@ -27,8 +27,8 @@ void append_string_repr(std::string& out, const std::string& text) {
       out += "\\r";
     } else if (code == '\t') {
       out += "\\t";
-    } else if (is_printable(point.value)) {
-      out.append(text, at, point.bytes);
+    } else if ((str_flags(point.code) & kPrintable) != 0) {
+      out.append(text, at, point.length);
     } else if (code < 0x100) {
       out += fmt::format("\\x{:02x}", code);
     } else if (code < 0x10000) {
@@ -36,7 +36,7 @@ void append_string_repr(std::string& out, const std::string& text) {
     } else {
       out += fmt::format("\\U{:08x}", code);
     }
-    at += point.bytes;
+    at += point.length;
   }
   out.push_back(quote);
 }

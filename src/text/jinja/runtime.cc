@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {

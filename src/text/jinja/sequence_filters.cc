@@ -8,7 +8,8 @@
 #include "text/jinja/filters.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/jinja/string_methods.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -83,7 +84,7 @@ Value sort_key(Runtime& runtime, const Value& item, const Optional& attribute, b
   Value key = attribute.has_value() && !attribute->is(Kind::kNone)
                   ? attribute_path(runtime, item, *attribute)
                   : item;
-  if (!case_counts && key.is_string()) return runtime.string(to_lower(key.text()));
+  if (!case_counts && key.is_string()) return map_text(runtime, key, CaseMapping::kLower);
   return key;
 }
 
@@ -204,7 +205,7 @@ Value filter_batch(Runtime& runtime, const Value& input, const Arguments& argume
   if (!bound[0].has_value() || !bound[0]->is_integral()) {
     runtime.fail("batch needs the number of items per batch");
   }
-  const int64_t count = std::max<int64_t>(bound[0]->as_int(), 1);
+  const int64_t count = bound[0]->as_int();
   const bool fills = bound[1].has_value() && !bound[1]->is(Kind::kNone);
   std::vector<Value> batches;
   std::vector<Value> batch;

@@ -9,7 +9,7 @@
 
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -61,11 +61,8 @@ std::vector<std::string_view> split_space(std::string_view text, int64_t limit, 
     if (from_right) {
       size_t begin = text.size();
       while (begin > 0) {
-        size_t previous = begin - 1;
-        while (previous > 0 && (static_cast<unsigned char>(text[previous]) & 0xc0) == 0x80) {
-          --previous;
-        }
-        if (is_space(decode_at(text, previous).value)) break;
+        const size_t previous = start_before(text, begin);
+        if (is_space(decode_at(text, previous).code)) break;
         begin = previous;
       }
       words.push_back(text.substr(begin));
@@ -73,9 +70,9 @@ std::vector<std::string_view> split_space(std::string_view text, int64_t limit, 
     } else {
       size_t end = 0;
       while (end < text.size()) {
-        const CodePoint point = decode_at(text, end);
-        if (is_space(point.value)) break;
-        end += point.bytes;
+        const Character point = decode_at(text, end);
+        if (is_space(point.code)) break;
+        end += point.length;
       }
       words.push_back(text.substr(0, end));
       text = strip_space(text.substr(end), Side::kLeft);
@@ -153,11 +150,11 @@ Value split_lines(Runtime& runtime, const Value& self, const Arguments& argument
   std::vector<Value> lines;
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = decode_at(text, at);
-    const auto c = static_cast<uint32_t>(point.value);
+    const Character point = decode_at(text, at);
+    const auto c = static_cast<uint32_t>(point.code);
     const bool ends = (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 ||
                       c == 0x2028 || c == 0x2029;
-    size_t next = at + point.bytes;
+    size_t next = at + point.length;
     if (c == '\r' && next < text.size() && text[next] == '\n') ++next;
     if (ends) {
       lines.push_back(like(runtime, self, text.substr(begin, (keep ? next : at) - begin)));
@@ -206,7 +203,7 @@ bool select_range(Runtime& runtime, const Value& self, const Optional& start, co
     if (index == first) begin_byte = at;
     if (index == last) end_byte = at;
     if (at == text.size()) break;
-    at += decode_at(text, at).bytes;
+    at += decode_at(text, at).length;
   }
   return true;
 }
@@ -302,41 +299,39 @@ Value join(Runtime& runtime, const Value& self, const Arguments& arguments) {
   return like(runtime, self, std::move(out));
 }
 
-template <std::string (*map)(std::string_view)>
-Value map_text(Runtime& runtime, const Value& self, const Arguments& arguments) {
+template <CaseMapping mapping>
+Value case_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   bind(runtime, "a case method", arguments, {});
-  runtime.tick(1 + self.text().size() / 8);
-  return like(runtime, self, map(self.text()));
+  return map_text(runtime, self, mapping);
 }
 
-// All characters satisfy `all`, and there is one.
-template <bool (*all)(char32_t)>
+// All characters have one of the flags, and there is one; str.isprintable holds of no characters.
+template <int flags>
 Value every(Runtime& runtime, const Value& self, const Arguments& arguments) {
   bind(runtime, "a test of characters", arguments, {});
   const std::string& text = self.text();
   runtime.tick(1 + text.size() / 8);
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = decode_at(text, at);
-    if (!all(point.value)) return Value::boolean(false);
-    at += point.bytes;
+    const Character point = decode_at(text, at);
+    if ((str_flags(point.code) & flags) == 0) return Value::boolean(false);
+    at += point.length;
   }
-  return Value::boolean(!text.empty());
+  return Value::boolean(!text.empty() || flags == kPrintable);
 }
 
-bool is_alphanumeric(char32_t c) { return is_letter(c) || is_decimal_digit(c); }
-
-// isupper, islower: no cased character of the other kind, and one of this kind.
-template <bool (*wanted)(char32_t), bool (*other)(char32_t)>
+// isupper, islower: no cased character of another kind, and one of this kind.
+template <int wanted>
 Value cased(Runtime& runtime, const Value& self, const Arguments& arguments) {
   bind(runtime, "a test of case", arguments, {});
   const std::string& text = self.text();
   runtime.tick(1 + text.size() / 8);
   bool seen = false;
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = decode_at(text, at);
-    if (other(point.value)) return Value::boolean(false);
-    seen = seen || wanted(point.value);
-    at += point.bytes;
+    const Character point = decode_at(text, at);
+    const int kind = str_flags(point.code) & (kUpper | kLower | kTitle);
+    if ((kind & ~wanted) != 0) return Value::boolean(false);
+    seen = seen || kind != 0;
+    at += point.length;
   }
   return Value::boolean(seen);
 }
@@ -395,8 +390,8 @@ Value format(Runtime& runtime, const Value& self, const Arguments& arguments) {
 const std::unordered_map<std::string_view, Method>& methods() {
   // Null: Python has it, this has not.
   static const std::unordered_map<std::string_view, Method> kMethods = {
-      {"capitalize", map_text<capitalize>},
-      {"casefold", map_text<to_lower>},
+      {"capitalize", case_method<CaseMapping::kCapitalize>},
+      {"casefold", case_method<CaseMapping::kCasefold>},
       {"center", pad<Align::kCenter>},
       {"count", count},
       {"encode", nullptr},
@@ -406,21 +401,21 @@ const std::unordered_map<std::string_view, Method>& methods() {
       {"format", format},
       {"format_map", nullptr},
       {"index", index<false>},
-      {"isalnum", every<is_alphanumeric>},
-      {"isalpha", every<is_letter>},
+      {"isalnum", every<kAlpha | kDecimal | kDigit | kNumeric>},
+      {"isalpha", every<kAlpha>},
       {"isascii", is_ascii_method},
-      {"isdecimal", every<is_decimal_digit>},
-      {"isdigit", every<is_decimal_digit>},
+      {"isdecimal", every<kDecimal>},
+      {"isdigit", every<kDigit>},
       {"isidentifier", nullptr},
-      {"islower", cased<is_lower, is_upper>},
-      {"isnumeric", every<is_decimal_digit>},
-      {"isprintable", nullptr},
-      {"isspace", every<is_space>},
+      {"islower", cased<kLower>},
+      {"isnumeric", every<kNumeric>},
+      {"isprintable", every<kPrintable>},
+      {"isspace", every<kBlank>},
       {"istitle", nullptr},
-      {"isupper", cased<is_upper, is_lower>},
+      {"isupper", cased<kUpper>},
       {"join", join},
       {"ljust", pad<Align::kLeft>},
-      {"lower", map_text<to_lower>},
+      {"lower", case_method<CaseMapping::kLower>},
       {"lstrip", strip<Side::kLeft>},
       {"maketrans", nullptr},
       {"partition", partition<false>},
@@ -437,10 +432,10 @@ const std::unordered_map<std::string_view, Method>& methods() {
       {"splitlines", split_lines},
       {"startswith", starts_or_ends<true>},
       {"strip", strip<Side::kBoth>},
-      {"swapcase", map_text<swap_case>},
-      {"title", map_text<title_case>},
+      {"swapcase", case_method<CaseMapping::kSwapcase>},
+      {"title", case_method<CaseMapping::kTitle>},
       {"translate", nullptr},
-      {"upper", map_text<to_upper>},
+      {"upper", case_method<CaseMapping::kUpper>},
       {"zfill", zero_fill},
   };
   return kMethods;
@@ -455,6 +450,13 @@ size_t find_text(std::string_view text, std::string_view part, size_t from) {
       memmem(text.data() + from, text.size() - from, part.data(), part.size());
   if (found == nullptr) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
+Value map_text(Runtime& runtime, const Value& text, CaseMapping mapping) {
+  runtime.tick(1 + text.text().size() / 8);
+  std::string out;
+  map_case(text.text(), mapping, [&](std::string_view piece) { out += piece; });
+  return runtime.string(std::move(out), text.is_safe());
 }
 
 Value replace_text(Runtime& runtime, const Value& text, std::string_view old_text,
@@ -476,7 +478,7 @@ Value replace_text(Runtime& runtime, const Value& text, std::string_view old_tex
         at = source.size() + 1;
         break;
       }
-      const size_t bytes = decode_at(source, at).bytes;
+      const size_t bytes = decode_at(source, at).length;
       out += source.substr(at, bytes);
       at += bytes;
     }

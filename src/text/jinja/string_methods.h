@@ -6,6 +6,7 @@
 
 #include "text/jinja/runtime.h"
 #include "text/jinja/value.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 
@@ -13,6 +14,9 @@ namespace gallop::text::jinja {
 bool is_string_method(std::string_view name);
 Value call_string_method(Runtime& runtime, const Value& self, const std::string& name,
                          const Arguments& arguments);
+
+// str.lower and its like.
+Value map_text(Runtime& runtime, const Value& text, CaseMapping mapping);
 
 // str.replace; a negative count replaces all.
 Value replace_text(Runtime& runtime, const Value& text, std::string_view old_text,

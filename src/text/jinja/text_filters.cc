@@ -12,7 +12,7 @@
 #include "text/jinja/operators.h"
 #include "text/jinja/printing.h"
 #include "text/jinja/string_methods.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
@@ -56,17 +56,27 @@ Value filter_capitalize(Runtime& runtime, const Value& input, const Arguments& a
   return map_method(runtime, input, "capitalize");
 }
 
-// Words begin after white space and after - ( { [ <.
+// Words begin behind white space and behind - ( { [ <. Each is mapped for itself, as in Jinja.
 Value filter_title(Runtime& runtime, const Value& input, const Arguments& arguments) {
   bind(runtime, "title", arguments, {});
   const Value value = as_string(runtime, input);
+  const std::string_view text = value.text();
+  runtime.tick(1 + text.size() / 8);
   std::string out;
-  bool begins = true;
-  for (const std::string_view character : split_characters(value.text())) {
-    const char32_t c = decode_at(character, 0).value;
-    const bool separates = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-    out += begins && !separates ? to_upper(character) : to_lower(character);
-    begins = separates;
+  const TextSink put = [&](std::string_view piece) { out += piece; };
+  const auto separates = [](char32_t c) {
+    return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+  };
+  for (size_t at = 0; at < text.size();) {
+    const size_t first_end = at + decode_at(text, at).length;
+    const bool word = !separates(decode_at(text, at).code);
+    size_t end = first_end;
+    while (word && end < text.size() && !separates(decode_at(text, end).code)) {
+      end += decode_at(text, end).length;
+    }
+    map_case(text.substr(at, first_end - at), CaseMapping::kUpper, put);
+    map_case(text.substr(first_end, end - first_end), CaseMapping::kLower, put);
+    at = end;
   }
   return runtime.string(std::move(out), value.is_safe());
 }
@@ -155,12 +165,11 @@ Value filter_wordcount(Runtime& runtime, const Value& input, const Arguments& ar
   int64_t words = 0;
   bool in_word = false;
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = decode_at(text, at);
-    const bool is_word =
-        is_letter(point.value) || is_decimal_digit(point.value) || point.value == '_';
+    const Character point = decode_at(text, at);
+    const bool is_word = is_alphanumeric(point.code) || point.code == '_';
     if (is_word && !in_word) ++words;
     in_word = is_word;
-    at += point.bytes;
+    at += point.length;
   }
   return Value::integer(words);
 }
@@ -256,9 +265,8 @@ std::optional<int64_t> parse_int(const Runtime& runtime, std::string_view text, 
 
 std::optional<double> parse_float(std::string_view text) {
   const std::string trimmed(strip_space(text, Side::kBoth));
-  const std::string lowered = to_lower(trimmed);
   // strtod also takes hexadecimal floats and nan(...), Python does not.
-  if (trimmed.empty() || lowered.find_first_of("xp(") != std::string::npos) return std::nullopt;
+  if (trimmed.empty() || trimmed.find_first_of("xXpP(") != std::string::npos) return std::nullopt;
   char* end = nullptr;
   const double value = std::strtod(trimmed.c_str(), &end);
   if (end != trimmed.c_str() + trimmed.size()) return std::nullopt;

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "text/jinja/unicode.h"
+#include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
