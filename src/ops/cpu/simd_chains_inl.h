@@ -10,13 +10,13 @@
 #include <cstdint>
 
 #include "ops/cpu/simd_lanes_inl.h"
+#include "ops/cpu/simd_linear.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
 // A chain of a linear: eight lanes, one vector or several, into which the steps of sixteen inputs
 // go, first the even inputs, then the odd ones. So the halves of packed words need no shuffle.
-constexpr int kChainLanes = 8;
 constexpr int64_t kStep = 2 * kChainLanes;
 using C = hn::CappedTag<float, kChainLanes>;
 constexpr int kChainWidth = static_cast<int>(hn::MaxLanes(C()));

@@ -26,6 +26,7 @@ class GdnColumns {
  private:
   using Vec = hn::Vec<Tag>;
   static constexpr int kStep = static_cast<int>(hn::MaxLanes(Tag()));
+  static constexpr int kColumns = VECTORS * kStep;
 
   // Takes in the folded rows, fades the state for row 0 and begins its S^T k.
   HWY_INLINE void load_state() {
@@ -35,7 +36,7 @@ class GdnColumns {
     clear(sums);
     for (int64_t i = 0; i < block_.k_dim; ++i) {
       float* state = block_.state + i * block_.v_dim + first_;
-      float* kept = block_.scratch + i * kGdnColumns;
+      float* kept = block_.scratch + i * kColumns;
       Vec s[VECTORS];
       for (int v = 0; v < VECTORS; ++v) {
         s[v] = block_.fresh ? hn::Zero(Tag()) : hn::LoadU(Tag(), state + v * kStep);
@@ -75,7 +76,7 @@ class GdnColumns {
     clear(out);
     clear(sums);
     for (int64_t i = 0; i < block_.k_dim; ++i) {
-      float* kept = block_.scratch + i * kGdnColumns;
+      float* kept = block_.scratch + i * kColumns;
       const Vec k = hn::Set(Tag(), k_row[i]);
       const Vec q = hn::Set(Tag(), q_row[i]);
       const Vec next = hn::Set(Tag(), k_next[i]);
@@ -96,7 +97,7 @@ class GdnColumns {
     Vec out[VECTORS];
     clear(out);
     for (int64_t i = 0; i < block_.k_dim; ++i) {
-      const float* kept = block_.scratch + i * kGdnColumns;
+      const float* kept = block_.scratch + i * kColumns;
       float* state = block_.state + i * block_.v_dim + first_;
       const Vec k = hn::Set(Tag(), block_.k[row * block_.qk_stride + i]);
       const Vec q = hn::Set(Tag(), block_.q[row * block_.qk_stride + i]);

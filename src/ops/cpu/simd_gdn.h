@@ -8,7 +8,7 @@
 namespace gallop::ops::simd {
 
 // Columns of a block: 16 KiB of it at k_dim 128.
-inline constexpr int64_t kGdnColumns = 32;
+inline constexpr int64_t kGdnColumns = 64;
 
 // Some columns of one value head's state S, and the rows of one sequence (GdnUpdate says what they
 // do). Pointers to v_dim values point at the first of the columns. Each column is a chain of its

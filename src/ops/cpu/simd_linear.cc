@@ -19,10 +19,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace gallop::ops::simd::HWY_NAMESPACE {
 
-// Of inputs and widened weights a register holds one part of a chain or, where it has room, one
-// chain of each of two columns: `kSide` columns lie side by side, and inputs twice.
+// A register holds one part of a chain or, where it has room, the chains of two rows: the inputs of
+// `kSide` rows, a row group, lie side by side, and weights are loaded to all sides.
 constexpr int kSide = kWidth > kChainLanes ? kWidth / kChainLanes : 1;
-constexpr int64_t kStepFloats = kStep * kSide;  // the even inputs of all sides, then the odd ones
+constexpr int64_t kStepFloats = kStep * kSide;  // the even inputs of all rows, then the odd ones
 
 // COLUMNS outputs of one row.
 template <int COLUMNS, class M>
@@ -84,16 +84,16 @@ void multiply(const LinearBlock& block, const M& matrix) {
 // Inputs of a panel: twelve columns of them take 18 KiB as f32, of a first-level cache of 32.
 constexpr int64_t kPanelDepth = 384;
 
-// Register tiles: chains take 24 of 32 registers, 12 of 16, or 8 where a chain needs two of 16. A
-// step keeps the operands of the shorter side: with 3 x 4 those of the rows, which GCC holds in
-// registers where weights are plain loads; with 4 x 3 those of the columns, which it holds where
-// weights are computed (src/ops/CMakeLists.txt, -fira-loop-pressure).
+// Register tiles, in row groups: chains take 24 of 32 registers, 12 of 16, or 8 where a chain needs
+// two of 16. A step keeps the operands of the shorter side: with 3 x 4 those of the rows, which GCC
+// holds in registers where weights are plain loads; with 4 x 3 those of the columns, which it holds
+// where weights are computed (src/ops/CMakeLists.txt, -fira-loop-pressure).
 constexpr bool kManyRegisters = kSide == 2 || HWY_ARCH_ARM_A64;
-constexpr int tile_columns(int rows) {
-  if (kSide == 2) return kPanelColumns;
-  return (kManyRegisters || kChainVectors == 1 ? 12 : 4) / rows;
+constexpr int tile_columns(int groups) {
+  if (kSide == 2) return groups > 2 ? 6 : 12;
+  return (kManyRegisters || kChainVectors == 1 ? 12 : 4) / groups;
 }
-constexpr int tile_vectors(int rows) { return tile_columns(rows) * kChainVectors / kSide; }
+constexpr int tile_vectors(int groups) { return tile_columns(groups) * kChainVectors; }
 
 // Weights that the next panel will need: memory works on them while the core multiplies.
 struct Ahead {
@@ -112,22 +112,40 @@ struct Ahead {
   }
 };
 
-// Weights of a panel in f32: groups of kSide columns, each [kPanelDepth * kSide] by steps.
+// Eight lanes of weights or, where a chain takes several vectors, one of them: for all rows of a
+// register.
+#if HWY_MAX_BYTES >= 64
+HWY_INLINE V load_sides(const void* from) {
+  return V{_mm512_broadcast_f32x8(_mm256_loadu_ps(static_cast<const float*>(from)))};
+}
+#else
+HWY_INLINE V load_sides(const void* from) {
+  return hn::BitCast(D(), load_words(from));
+}
+#endif
+
+template <int TIMES>
+HWY_INLINE void prefetch_ahead(Ahead* ahead) {
+  ahead->prefetch();
+  if constexpr (TIMES > 1) prefetch_ahead<TIMES - 1>(ahead);
+}
+
+// Weights of a panel in f32: [columns][kPanelDepth] by steps, the even inputs and then the odd ones.
 struct WidePanel {
-  static constexpr int kTileRows = kManyRegisters ? 4 : 4 - kChainVectors;
+  static constexpr int kTileGroups = kManyRegisters ? 4 : 4 - kChainVectors;
 
   const float* at;
 
   template <int HALF, int PART>
   HWY_INLINE V load_part(int64_t column, int64_t step) const {
-    return load(at + column * kPanelDepth + step * kStepFloats + HALF * kChainLanes * kSide +
-                PART * kWidth);
+    return load_sides(at + column * kPanelDepth + step * kStep + HALF * kChainLanes +
+                      PART * kChainWidth);
   }
 };
 
 // Weights of a panel in bf16 where they lie in the matrix.
 struct Bf16Panel {
-  static constexpr int kTileRows = kManyRegisters || kChainVectors == 1 ? 4 : 2;
+  static constexpr int kTileGroups = kManyRegisters || kChainVectors == 1 ? 4 : 2;
 
   const uint16_t* at;
   int64_t stride;
@@ -135,87 +153,87 @@ struct Bf16Panel {
   template <int HALF, int PART>
   HWY_INLINE V load_part(int64_t column, int64_t step) const {
     const hn::RebindToUnsigned<D> words;
-    const uint16_t* from = at + column * stride + step * kStep + 2 * PART * kWidth;
-#if HWY_MAX_BYTES >= 64
-    const hn::Half<decltype(words)> side;
-    const auto both = hn::Combine(words, hn::BitCast(side, load_words(from + stride)),
-                                  hn::BitCast(side, load_words(from)));
-#else
-    const auto both = load_words(from);
-#endif
+    const auto both = hn::BitCast(
+        words, load_sides(at + column * stride + step * kStep + 2 * PART * kChainWidth));
     if constexpr (HALF == 0) return hn::BitCast(D(), hn::ShiftLeft<16>(both));
     return hn::BitCast(D(), hn::And(both, hn::Set(words, 0xffff0000u)));
   }
 };
 
-// One piece of a panel's depth, and the rows that it multiplies.
+// One piece of a panel's depth, and the row groups that it multiplies.
 template <class PANEL>
 struct PanelRows {
   PANEL panel;
   const float* x;
-  int64_t x_stride;
+  int64_t x_stride;  // of a row group
+  int64_t rows;
   int64_t steps;  // of this piece
   bool first;     // this piece begins the chains
   bool last;      // this piece ends them
-  float* chains;  // [rows][kPanelColumns][kChainLanes]
+  float* chains;  // [row groups][kPanelColumns][kSide][kChainLanes]
   float* out;
   int64_t out_stride;
   int64_t columns;  // that are stored
   Ahead* ahead;
 };
 
-// The chains of a tile: [rows][columns / kSide][kChainVectors].
-template <int ROWS>
-using Chains = V[ROWS * tile_vectors(ROWS)];
+// Chains of a row group's column, and of all of its columns, in floats.
+constexpr int64_t kColumnFloats = kSide * kChainLanes;
+constexpr int64_t kGroupFloats = kPanelColumns * kColumnFloats;
+
+#define HWY_UNROLL_CHAINS _Pragma("GCC unroll 24")
+// The chains of a tile: [row groups][columns][kChainVectors].
+template <int GROUPS>
+using Chains = V[GROUPS * tile_vectors(GROUPS)];
 
 // Goes on with them by a part of the even or of the odd half of a step.
-template <int ROWS, int HALF, int PART, class PANEL>
+template <int GROUPS, int HALF, int PART, class PANEL>
 HWY_INLINE void multiply_part(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
-                              int64_t step, Chains<ROWS>& sum) {
-  constexpr int kGroups = tile_columns(ROWS) / kSide;
+                              int64_t step, Chains<GROUPS>& sum) {
+  constexpr int kColumns = tile_columns(GROUPS);
   const float* from = x + step * kStepFloats + HALF * kChainLanes * kSide + PART * kWidth;
-  if constexpr (ROWS > kGroups) {
-    V right[kGroups];
-    for (int g = 0; g < kGroups; ++g) {
-      right[g] = panel.template load_part<HALF, PART>(column + g * kSide, step);
+  if constexpr (GROUPS > kColumns) {
+    V right[kColumns];
+    for (int c = 0; c < kColumns; ++c) {
+      right[c] = panel.template load_part<HALF, PART>(column + c, step);
     }
-    for (int r = 0; r < ROWS; ++r) {
-      const V left = load(from + r * x_stride);
-      for (int g = 0; g < kGroups; ++g) {
-        V& chain = sum[(r * kGroups + g) * kChainVectors + PART];
-        chain = hn::MulAdd(left, right[g], chain);
+    for (int g = 0; g < GROUPS; ++g) {
+      const V left = load(from + g * x_stride);
+      for (int c = 0; c < kColumns; ++c) {
+        V& chain = sum[(g * kColumns + c) * kChainVectors + PART];
+        chain = hn::MulAdd(left, right[c], chain);
       }
     }
   } else {
-    V left[ROWS];
-    for (int r = 0; r < ROWS; ++r) left[r] = load(from + r * x_stride);
-    for (int g = 0; g < kGroups; ++g) {
-      const V right = panel.template load_part<HALF, PART>(column + g * kSide, step);
-      for (int r = 0; r < ROWS; ++r) {
-        V& chain = sum[(r * kGroups + g) * kChainVectors + PART];
-        chain = hn::MulAdd(left[r], right, chain);
+    V left[GROUPS];
+    for (int g = 0; g < GROUPS; ++g) left[g] = load(from + g * x_stride);
+    for (int c = 0; c < kColumns; ++c) {
+      const V right = panel.template load_part<HALF, PART>(column + c, step);
+      for (int g = 0; g < GROUPS; ++g) {
+        V& chain = sum[(g * kColumns + c) * kChainVectors + PART];
+        chain = hn::MulAdd(left[g], right, chain);
       }
     }
   }
 }
 
-template <int ROWS, class PANEL>
+template <int GROUPS, class PANEL>
 HWY_INLINE void multiply_steps(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
-                               int64_t steps, Chains<ROWS>& sum) {
+                               int64_t steps, Chains<GROUPS>& sum) {
   constexpr int kLast = kChainVectors - 1;
   for (int64_t step = 0; step < steps; ++step) {
-    multiply_part<ROWS, 0, 0>(panel, x, x_stride, column, step, sum);
-    if (kLast > 0) multiply_part<ROWS, 0, kLast>(panel, x, x_stride, column, step, sum);
-    multiply_part<ROWS, 1, 0>(panel, x, x_stride, column, step, sum);
-    if (kLast > 0) multiply_part<ROWS, 1, kLast>(panel, x, x_stride, column, step, sum);
+    multiply_part<GROUPS, 0, 0>(panel, x, x_stride, column, step, sum);
+    if (kLast > 0) multiply_part<GROUPS, 0, kLast>(panel, x, x_stride, column, step, sum);
+    multiply_part<GROUPS, 1, 0>(panel, x, x_stride, column, step, sum);
+    if (kLast > 0) multiply_part<GROUPS, 1, kLast>(panel, x, x_stride, column, step, sum);
   }
 }
 
-// reduce_chain(), of four chains that lie side by side.
+// reduce_chain(), of four chains that lie kColumnFloats apart.
 HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > reduce_four(const float* chains) {
   const hn::FixedTag<float, 4> quad;
   const auto fold = [&](int c) HWY_ATTR {
-    const float* lanes = chains + c * kChainLanes;
+    const float* lanes = chains + c * kColumnFloats;
     return hn::Add(hn::Load(quad, lanes), hn::Load(quad, lanes + 4));
   };
   const auto a = fold(0);
@@ -227,69 +245,109 @@ HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > reduce_four(const float* chains) {
   return hn::Add(hn::ConcatEven(quad, cd, ab), hn::ConcatOdd(quad, cd, ab));
 }
 
-// The outputs of one row, whose chains are [kPanelColumns][kChainLanes].
+// The outputs of one row, whose chains lie kColumnFloats apart.
 HWY_INLINE void store_row(const float* chains, int64_t columns, float* out) {
   const hn::FixedTag<float, 4> quad;
   int64_t c = 0;
   for (; c + 4 <= columns; c += 4) {
-    hn::StoreU(reduce_four(chains + c * kChainLanes), quad, out + c);
+    hn::StoreU(reduce_four(chains + c * kColumnFloats), quad, out + c);
   }
   HWY_ALIGN float rest[4];
-  if (c < columns) hn::Store(reduce_four(chains + c * kChainLanes), quad, rest);
+  if (c < columns) hn::Store(reduce_four(chains + c * kColumnFloats), quad, rest);
   for (int64_t i = 0; c + i < columns; ++i) out[c + i] = rest[i];
 }
 
-// ROWS rows against a tile's columns of the panel.
-template <int ROWS, class PANEL>
-HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t row, int64_t column) {
-  constexpr int kVectors = tile_vectors(ROWS);
-  float* kept = rows.chains + (row * kPanelColumns + column) * kChainLanes;
-  Chains<ROWS> sum;
-  if (rows.first) {
-    for (int i = 0; i < ROWS * kVectors; ++i) sum[i] = hn::Zero(D());
-  } else {
-    for (int i = 0; i < ROWS * kVectors; ++i) {
-      sum[i] =
-          hn::Load(D(), kept + i / kVectors * kPanelColumns * kChainLanes + i % kVectors * kWidth);
-    }
+#if HWY_MAX_BYTES >= 64
+// reduce_chain() of four columns of two row groups at once: block b of the result, of four floats,
+// holds the columns' outputs of row b.
+HWY_INLINE V reduce_groups(const float* chains) {
+  const auto fold = [&](int c) HWY_ATTR {
+    const V a = hn::Load(D(), chains + c * kColumnFloats);
+    const V b = hn::Load(D(), chains + c * kColumnFloats + kGroupFloats);
+    const auto low = _mm512_shuffle_f32x4(a.raw, b.raw, _MM_SHUFFLE(2, 0, 2, 0));
+    const auto high = _mm512_shuffle_f32x4(a.raw, b.raw, _MM_SHUFFLE(3, 1, 3, 1));
+    return hn::Add(V{low}, V{high});
+  };
+  const auto pair = [&](V a, V b) HWY_ATTR {
+    const auto low = _mm512_shuffle_ps(a.raw, b.raw, _MM_SHUFFLE(1, 0, 1, 0));
+    const auto high = _mm512_shuffle_ps(a.raw, b.raw, _MM_SHUFFLE(3, 2, 3, 2));
+    return hn::Add(V{low}, V{high});
+  };
+  const V ab = pair(fold(0), fold(1));
+  const V cd = pair(fold(2), fold(3));
+  const auto even = _mm512_shuffle_ps(ab.raw, cd.raw, _MM_SHUFFLE(2, 0, 2, 0));
+  const auto odd = _mm512_shuffle_ps(ab.raw, cd.raw, _MM_SHUFFLE(3, 1, 3, 1));
+  return hn::Add(V{even}, V{odd});
+}
+
+// The outputs of a whole panel and the four rows of two groups.
+HWY_INLINE void store_groups(const float* chains, float* out, int64_t out_stride) {
+  for (int64_t c = 0; c < kPanelColumns; c += 4, chains += 4 * kColumnFloats, out += 4) {
+    const V sums = reduce_groups(chains);
+    _mm_storeu_ps(out, _mm512_castps512_ps128(sums.raw));
+    _mm_storeu_ps(out + out_stride, _mm512_extractf32x4_ps(sums.raw, 1));
+    _mm_storeu_ps(out + 2 * out_stride, _mm512_extractf32x4_ps(sums.raw, 2));
+    _mm_storeu_ps(out + 3 * out_stride, _mm512_extractf32x4_ps(sums.raw, 3));
   }
-  rows.ahead->prefetch();
-  rows.ahead->prefetch();
-  if (ROWS < PANEL::kTileRows) rows.ahead->prefetch();  // few rows are over soon
-  multiply_steps<ROWS>(rows.panel, rows.x + row * rows.x_stride, rows.x_stride, column, rows.steps,
-                       sum);
-  for (int i = 0; i < ROWS * kVectors; ++i) {
-    hn::Store(sum[i], D(),
-              kept + i / kVectors * kPanelColumns * kChainLanes + i % kVectors * kWidth);
+}
+#endif
+
+// GROUPS row groups against a tile's columns of the panel.
+template <int GROUPS, class PANEL>
+HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t group, int64_t column) {
+  constexpr int kVectors = tile_vectors(GROUPS);
+  float* kept = rows.chains + group * kGroupFloats + column * kColumnFloats;
+  Chains<GROUPS> sum;
+  HWY_UNROLL_CHAINS
+  for (int i = 0; i < GROUPS * kVectors; ++i) {
+    const float* chain = kept + i / kVectors * kGroupFloats + i % kVectors * kWidth;
+    sum[i] = rows.first ? hn::Zero(D()) : hn::Load(D(), chain);
+  }
+  prefetch_ahead<(GROUPS * kSide * tile_columns(GROUPS) + 7) / 8>(rows.ahead);
+  multiply_steps<GROUPS>(rows.panel, rows.x + group * rows.x_stride, rows.x_stride, column,
+                         rows.steps, sum);
+  HWY_UNROLL_CHAINS
+  for (int i = 0; i < GROUPS * kVectors; ++i) {
+    hn::Store(sum[i], D(), kept + i / kVectors * kGroupFloats + i % kVectors * kWidth);
   }
 }
 
-template <int ROWS, class PANEL>
-void multiply_rows(const PanelRows<PANEL>& rows, int64_t row) {
-  for (int64_t column = 0; column < rows.columns; column += tile_columns(ROWS)) {
-    multiply_tile<ROWS>(rows, row, column);
+template <int GROUPS, class PANEL>
+void multiply_groups(const PanelRows<PANEL>& rows, int64_t group) {
+  for (int64_t column = 0; column < rows.columns; column += tile_columns(GROUPS)) {
+    multiply_tile<GROUPS>(rows, group, column);
   }
-  for (int64_t r = row; rows.last && r < row + ROWS; ++r) {
-    store_row(rows.chains + r * kPanelColumns * kChainLanes, rows.columns,
-              rows.out + r * rows.out_stride);
+  if (!rows.last) return;
+  const int64_t end = std::min((group + GROUPS) * kSide, rows.rows);
+  int64_t row = group * kSide;
+#if HWY_MAX_BYTES >= 64
+  for (; rows.columns == kPanelColumns && row + 2 * kSide <= end; row += 2 * kSide) {
+    store_groups(rows.chains + row / kSide * kGroupFloats, rows.out + row * rows.out_stride,
+                 rows.out_stride);
+  }
+#endif
+  for (; row < end; ++row) {
+    store_row(rows.chains + row / kSide * kGroupFloats + row % kSide * kChainLanes, rows.columns,
+              rows.out + row * rows.out_stride);
   }
 }
 
 // The piece against all of its rows.
 template <class PANEL>
-HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece, int64_t rows) {
-  int64_t row = 0;
-  constexpr int kTileRows = PANEL::kTileRows;
-  for (; row + kTileRows <= rows; row += kTileRows) multiply_rows<kTileRows>(piece, row);
-  switch (rows - row) {  // fewer than kTileRows, which depends on the instruction set
+HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece) {
+  const int64_t groups = (piece.rows + kSide - 1) / kSide;
+  int64_t group = 0;
+  constexpr int kGroups = PANEL::kTileGroups;
+  for (; group + kGroups <= groups; group += kGroups) multiply_groups<kGroups>(piece, group);
+  switch (groups - group) {  // fewer than kGroups, which depends on the instruction set
     case 3:
-      if constexpr (kTileRows > 3) multiply_rows<3>(piece, row);
+      if constexpr (kGroups > 3) multiply_groups<3>(piece, group);
       return;
     case 2:
-      if constexpr (kTileRows > 2) multiply_rows<2>(piece, row);
+      if constexpr (kGroups > 2) multiply_groups<2>(piece, group);
       return;
     case 1:
-      return multiply_rows<1>(piece, row);
+      return multiply_groups<1>(piece, group);
     default:
       return;
   }
@@ -300,8 +358,8 @@ template <class M>
 HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first,
                             int64_t steps, float* panel) {
   for (int64_t c = 0; c < kPanelColumns; ++c) {
-    float* to = panel + c / kSide * kSide * kPanelDepth + c % kSide * kChainLanes;
-    for (int64_t step = 0; step < steps; ++step, to += kStepFloats) {
+    float* to = panel + c * kPanelDepth;
+    for (int64_t step = 0; step < steps; ++step, to += kStep) {
       Step wide = {};
       if (c >= columns) {
         for (int v = 0; v < kChainVectors; ++v) wide.even[v] = wide.odd[v] = hn::Zero(C());
@@ -312,7 +370,7 @@ HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, in
       }
       for (int v = 0; v < kChainVectors; ++v) {
         hn::Store(wide.even[v], C(), to + v * kChainWidth);
-        hn::Store(wide.odd[v], C(), to + kChainLanes * kSide + v * kChainWidth);
+        hn::Store(wide.odd[v], C(), to + kChainLanes + v * kChainWidth);
       }
     }
   }
@@ -320,7 +378,7 @@ HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, in
 
 struct RowBlock {
   const float* x;
-  int64_t x_stride;
+  int64_t x_stride;  // of a row group
   int64_t rows;
   int64_t columns;
   float* out;
@@ -337,6 +395,7 @@ HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t 
     multiply_panel<decltype(panel)>({.panel = panel,
                                      .x = block.x + step * kStepFloats,
                                      .x_stride = block.x_stride,
+                                     .rows = block.rows,
                                      .steps = piece_steps,
                                      .first = step == 0,
                                      .last = step + piece_steps == steps,
@@ -344,8 +403,7 @@ HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t 
                                      .out = block.out + column,
                                      .out_stride = block.out_stride,
                                      .columns = columns,
-                                     .ahead = &ahead},
-                                    block.rows);
+                                     .ahead = &ahead});
   };
   constexpr int64_t kPieceSteps = kPanelDepth / kStep;
   for (int64_t step = 0; step < steps; step += kPieceSteps) {
@@ -425,7 +483,7 @@ void multiply_kind(const LinearBlock& block, const Fp8Weight& weight) {
   multiply(block, Fp8Matrix<false>{data, k, nullptr, 0, 0});
 }
 
-// Sixteen inputs: the even ones, as often as columns lie side by side, then the odd ones.
+// Sixteen inputs of one row, the even ones and the odd ones apart by the rows of its group.
 HWY_INLINE void arrange_step(const float* x, const float* scale, float* out) {
   Step step;
   load_step(x, step);
@@ -437,12 +495,9 @@ HWY_INLINE void arrange_step(const float* x, const float* scale, float* out) {
       step.odd[v] = hn::Mul(step.odd[v], scales.odd[v]);
     }
   }
-  for (int side = 0; side < kSide; ++side) {
-    for (int v = 0; v < kChainVectors; ++v) {
-      float* lanes = out + side * kChainLanes + v * kChainWidth;
-      hn::StoreU(step.even[v], C(), lanes);
-      hn::StoreU(step.odd[v], C(), lanes + kChainLanes * kSide);
-    }
+  for (int v = 0; v < kChainVectors; ++v) {
+    hn::StoreU(step.even[v], C(), out + v * kChainWidth);
+    hn::StoreU(step.odd[v], C(), out + kChainLanes * kSide + v * kChainWidth);
   }
 }
 
@@ -460,6 +515,8 @@ void arrange_row(const float* x, int64_t k, const float* scale, float* out) {
 
 int64_t arranged_floats(int64_t k) { return (k + kStep - 1) / kStep * kStepFloats; }
 
+int64_t group_rows() { return kSide; }
+
 void linear_block(const LinearBlock& block) {
   std::visit([&](const auto& weight) HWY_ATTR { multiply_kind(block, weight); },
              block.part->weight);
@@ -474,16 +531,26 @@ namespace gallop::ops::simd {
 HWY_EXPORT(linear_block);
 HWY_EXPORT(arrange_row);
 HWY_EXPORT(arranged_floats);
+HWY_EXPORT(group_rows);
 
-// A row's stride is not a power of two: rows would share the sets of the first-level cache.
+// A row group's stride is not a power of two: they would share the sets of the first-level cache.
 LinearInputs::LinearInputs(int64_t rows, int64_t k)
     : rows_(rows),
       k_(k),
+      group_rows_(HWY_DYNAMIC_DISPATCH(group_rows)()),
       stride_(HWY_DYNAMIC_DISPATCH(arranged_floats)(k) + 16),
-      data_(hwy::AllocateAligned<float>(static_cast<size_t>(rows * stride_))) {}
+      data_(hwy::AllocateAligned<float>(
+          static_cast<size_t>((rows + group_rows_ - 1) / group_rows_ * stride_))) {
+  const int64_t whole = rows / group_rows_;
+  if (whole * group_rows_ < rows) std::fill_n(data_.get() + whole * stride_, stride_, 0.0f);
+}
+
+const float* LinearInputs::row(int64_t r) const {
+  return data_.get() + r / group_rows_ * stride_ + r % group_rows_ * kChainLanes;
+}
 
 void LinearInputs::set(int64_t r, const float* x, const float* scale) {
-  HWY_DYNAMIC_DISPATCH(arrange_row)(x, k_, scale, data_.get() + r * stride_);
+  HWY_DYNAMIC_DISPATCH(arrange_row)(x, k_, scale, const_cast<float*>(row(r)));
 }
 
 void linear_block(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(linear_block)(block); }

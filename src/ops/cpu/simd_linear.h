@@ -19,7 +19,11 @@ inline constexpr int64_t kPanelColumns = 12;
 // Rows that share a widened panel. More rows are multiplied block by block.
 inline constexpr int64_t kRowBlock = 128;
 
-// Inputs of some rows in the order in which the loops take them.
+// Lanes of a chain (the contract of Linear).
+inline constexpr int kChainLanes = 8;
+
+// Inputs of some rows in the order in which the loops take them: by groups of as many rows as lie
+// side by side in a register. Rows that the last group lacks are zero.
 class LinearInputs {
  public:
   LinearInputs(int64_t rows, int64_t k);
@@ -28,12 +32,14 @@ class LinearInputs {
   void set(int64_t r, const float* x, const float* scale = nullptr);
 
   int64_t rows() const { return rows_; }
-  int64_t stride() const { return stride_; }  // floats between rows
-  const float* row(int64_t r) const { return data_.get() + r * stride_; }
+  int64_t stride() const { return stride_; }  // floats between row groups
+  // Where row r begins; a group begins with its first row.
+  const float* row(int64_t r) const;
 
  private:
   int64_t rows_;
   int64_t k_;
+  int64_t group_rows_;
   int64_t stride_;
   hwy::AlignedFreeUniquePtr<float[]> data_;
 };
