@@ -43,7 +43,8 @@ HWY_INLINE void multiply_row_columns(const float* x, const M& matrix, int64_t co
   const int64_t whole = matrix.k / kStep;
   int64_t step = 0;
   for (; step + M::kLineSteps <= whole; step += M::kLineSteps) {
-    for (int c = 0; c < COLUMNS; ++c) matrix.prefetch(column, c, step, COLUMNS);
+    const ColumnsRead read = matrix.read(column, COLUMNS, step);
+    for (int c = 0; c < COLUMNS; ++c) read.prefetch(c);
     for (int64_t s = step; s < step + M::kLineSteps; ++s) {
       for (int c = 0; c < COLUMNS; ++c) {
         matrix.load(column + c, s, weights);
@@ -119,9 +120,7 @@ HWY_INLINE V load_sides(const void* from) {
   return V{_mm512_broadcast_f32x8(_mm256_loadu_ps(static_cast<const float*>(from)))};
 }
 #else
-HWY_INLINE V load_sides(const void* from) {
-  return hn::BitCast(D(), load_words(from));
-}
+HWY_INLINE V load_sides(const void* from) { return hn::BitCast(D(), load_words(from)); }
 #endif
 
 template <int TIMES>
@@ -130,7 +129,8 @@ HWY_INLINE void prefetch_ahead(Ahead* ahead) {
   if constexpr (TIMES > 1) prefetch_ahead<TIMES - 1>(ahead);
 }
 
-// Weights of a panel in f32: [columns][kPanelDepth] by steps, the even inputs and then the odd ones.
+// Weights of a panel in f32: [columns][kPanelDepth] by steps, the even inputs and then the odd
+// ones.
 struct WidePanel {
   static constexpr int kTileGroups = kManyRegisters ? 4 : 4 - kChainVectors;
 
