@@ -181,7 +181,6 @@ struct PanelRows {
 constexpr int64_t kColumnFloats = kSide * kChainLanes;
 constexpr int64_t kGroupFloats = kPanelColumns * kColumnFloats;
 
-#define HWY_UNROLL_CHAINS _Pragma("GCC unroll 24")
 // The chains of a tile: [row groups][columns][kChainVectors].
 template <int GROUPS>
 using Chains = V[GROUPS * tile_vectors(GROUPS)];
@@ -298,7 +297,7 @@ HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t group, int64
   constexpr int kVectors = tile_vectors(GROUPS);
   float* kept = rows.chains + group * kGroupFloats + column * kColumnFloats;
   Chains<GROUPS> sum;
-  HWY_UNROLL_CHAINS
+#pragma GCC unroll 24  // an array that a loop goes over stays in memory
   for (int i = 0; i < GROUPS * kVectors; ++i) {
     const float* chain = kept + i / kVectors * kGroupFloats + i % kVectors * kWidth;
     sum[i] = rows.first ? hn::Zero(D()) : hn::Load(D(), chain);
@@ -306,7 +305,7 @@ HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t group, int64
   prefetch_ahead<(GROUPS * kSide * tile_columns(GROUPS) + 7) / 8>(rows.ahead);
   multiply_steps<GROUPS>(rows.panel, rows.x + group * rows.x_stride, rows.x_stride, column,
                          rows.steps, sum);
-  HWY_UNROLL_CHAINS
+#pragma GCC unroll 24
   for (int i = 0; i < GROUPS * kVectors; ++i) {
     hn::Store(sum[i], D(), kept + i / kVectors * kGroupFloats + i % kVectors * kWidth);
   }
