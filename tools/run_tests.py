@@ -106,7 +106,7 @@ def tier_test():
 def tier_sanitize():
     build("asan")
     counts = [ctest("asan", env={"UBSAN_OPTIONS": "print_stacktrace=1"}),
-              pytest("asan", "--gallop", "build/asan/gallop",
+              pytest("asan", "-n2", "--gallop", "build/asan/gallop",
                      *(f"tests/{name}" for name in SANITIZED))]
     targets = threaded_test_targets()
     build("tsan", "gallop", *targets)
