@@ -35,6 +35,33 @@ Error tensor_error(const StoredTensor& stored, const std::string& what, ErrorCod
                code, stored.info->name};
 }
 
+// What scales of one kind may be at least. A row or a tile of zeros may have the scale 0; for a
+// whole tensor or an input it would be a weight without effect.
+enum class Least { kZero, kAboveZero };
+
+// The numbers of a small tensor, each finite and not below `least`.
+Result<std::vector<float>> read_scales(const StoredTensor& stored, Least least) {
+  if (!is_weight_dtype(stored.info->dtype)) {
+    return tensor_error(
+        stored, fmt::format("dtype {}; expected F32, BF16 or F16", dtype_name(stored.info->dtype)),
+        ErrorCode::kInvalidInput);
+  }
+  std::vector<float> values(stored.bytes.size() / dtype_bytes(stored.info->dtype));
+  widen(stored.bytes.data(), stored.info->dtype, static_cast<int64_t>(values.size()),
+        values.data());
+  const bool zero = least == Least::kZero;
+  const auto bad = std::find_if(values.begin(), values.end(), [zero](float value) {
+    return !std::isfinite(value) || value < 0 || (value == 0 && !zero);
+  });
+  if (bad == values.end()) return values;
+  const std::string place =
+      values.size() == 1 ? "" : fmt::format("element {} ", bad - values.begin());
+  return tensor_error(stored,
+                      fmt::format("{}is {}; expected a finite number {}", place, *bad,
+                                  zero ? "of at least 0" : "above 0"),
+                      ErrorCode::kInvalidInput);
+}
+
 // The tensors of one linear while its format is found out.
 class LinearBinder {
  public:
@@ -61,6 +88,8 @@ class LinearBinder {
   }
   // The number of a scalar tensor that must be there.
   Result<float> scalar(std::string_view ending);
+  // Scales that are placed: where they are there, each must be a number that may multiply.
+  Result<void> check_scales(std::string_view ending, Least least) const;
   Result<void> bind_weight();
   void bind_floats();
   Result<void> bind_nvfp4(std::string_view codes);
@@ -134,7 +163,7 @@ Result<void> LinearBinder::bind_fp8() {
   if (has(".weight_scale_inv")) {
     place(".weight_scale_inv", tiled, TensorKind::kVector, weight.scales);
     tensors_.placed.back().view = Shape{tiled[0], tiled[1]};
-    return {};
+    return check_scales(".weight_scale_inv", Least::kZero);
   }
   const StoredTensor scale = find(".weight_scale");
   const std::vector<int64_t> shape = scale.info ? scale.info->shape : std::vector<int64_t>{1};
@@ -153,12 +182,13 @@ Result<void> LinearBinder::bind_fp8() {
                                     shape_text(shape), n(), n(), shape_text(tiled)),
                         ErrorCode::kUnsupported);
   }
-  return {};
+  return check_scales(".weight_scale", view == Shape{1} ? Least::kAboveZero : Least::kZero);
 }
 
 Result<void> LinearBinder::bind_input_scales() {
   if (has(".pre_quant_scale")) {
     place(".pre_quant_scale", {k()}, TensorKind::kVector, linear_.part->input_scale);
+    RETURN_IF_ERROR(check_scales(".pre_quant_scale", Least::kAboveZero));
   }
   for (const std::string_view ending : {".input_scale", ".input_global_scale"}) {
     if (has(ending)) {
@@ -181,6 +211,13 @@ Result<float> LinearBinder::scalar(std::string_view ending) {
   return value;
 }
 
+Result<void> LinearBinder::check_scales(std::string_view ending, Least least) const {
+  const StoredTensor stored = find(ending);
+  if (stored.info == nullptr) return {};
+  const Result<std::vector<float>> checked = read_scales(stored, least);
+  return checked.ok() ? Result<void>() : checked.error();
+}
+
 }  // namespace
 
 Result<LinearTensors> bind_linear(const TensorBinding& linear, const HfCheckpoint& files) {
@@ -197,22 +234,12 @@ std::optional<std::string_view> foreign_scheme(std::string_view tensor_name) {
 
 Result<float> read_scale(const StoredTensor& stored) {
   const std::vector<int64_t>& shape = stored.info->shape;
-  if (!is_weight_dtype(stored.info->dtype)) {
-    return tensor_error(
-        stored, fmt::format("dtype {}; expected F32, BF16 or F16", dtype_name(stored.info->dtype)),
-        ErrorCode::kInvalidInput);
-  }
   if (!shape.empty() && shape != std::vector<int64_t>{1}) {
     return tensor_error(stored, fmt::format("shape {}; expected [] or [1]", shape_text(shape)),
                         ErrorCode::kInvalidInput);
   }
-  float value = 0;
-  widen(stored.bytes.data(), stored.info->dtype, 1, &value);
-  if (!std::isfinite(value) || value <= 0) {
-    return tensor_error(stored, fmt::format("is {}; expected a number above 0", value),
-                        ErrorCode::kInvalidInput);
-  }
-  return value;
+  ASSIGN_OR_RETURN(const std::vector<float> values, read_scales(stored, Least::kAboveZero));
+  return values.front();
 }
 
 int64_t count_nan_scales(const ops::LinearPart& part) {

@@ -22,8 +22,9 @@ struct LinearTensors {
 };
 
 // `linear` is a binding of kLinear; its part gets the kind that the files hold, with empty views.
-// Activations are not quantised, so scales for them are checked and without effect. Errors name the
-// tensor.
+// Activations are not quantised, so scales for them are checked and without effect. A scale that is
+// no number, infinite, negative, or 0 where a whole tensor or an input has it, is an error; only a
+// NaN for a block of NVFP4 is let through. Errors name the tensor.
 Result<LinearTensors> bind_linear(const TensorBinding& linear,
                                   const checkpoint::HfCheckpoint& files);
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/float_types.h"
 #include "model/quantization_config.h"
 
 namespace gallop::model {
@@ -37,7 +38,7 @@ class WeightFormatTest : public testing::Test {
     std::string ending;
     DType dtype;
     std::vector<int64_t> shape;
-    float number = 0.5f;  // of each element of F32
+    float number = 0.5f;  // of each element of F32 or BF16
   };
 
   // Binds the linear over a file that holds those tensors.
@@ -48,8 +49,10 @@ class WeightFormatTest : public testing::Test {
       size_t count = 1;
       for (const int64_t extent : one.shape) count *= static_cast<size_t>(extent);
       bytes.emplace_back(count * dtype_bytes(one.dtype));
-      for (size_t i = 0; one.dtype == DType::kF32 && i < count; ++i) {
-        std::memcpy(&bytes.back()[4 * i], &one.number, sizeof(one.number));
+      const uint16_t narrow = f32_to_bf16(one.number);
+      for (size_t i = 0; i < count; ++i) {
+        if (one.dtype == DType::kF32) std::memcpy(&bytes.back()[4 * i], &one.number, 4);
+        if (one.dtype == DType::kBF16) std::memcpy(&bytes.back()[2 * i], &narrow, 2);
       }
     }
     for (size_t i = 0; i < stored.size(); ++i) {
@@ -127,6 +130,35 @@ TEST_F(WeightFormatTest, Fp8ScalesAreToldByTheirShape) {
                   "weight_scale': FP8 scales of shape [4, 3]; expected [] or [1]");
 }
 
+// Of scales for rows and tiles 0 is one: a row of zeros may have it.
+TEST_F(WeightFormatTest, BadScalesAreNamed) {
+  const Stored fp8{".weight", DType::kF8E4M3, {kOutputs, kInputs}};
+  const Stored floats{".weight", DType::kBF16, {kOutputs, kInputs}};
+  const std::vector<std::pair<Stored, Stored>> one_for_each = {
+      {fp8, {".weight_scale", DType::kF32, {kOutputs}}},
+      {fp8, {".weight_scale", DType::kF32, {kOutputs, 1}}},
+      {fp8, {".weight_scale", DType::kF32, {2, 3}}},
+      {fp8, {".weight_scale_inv", DType::kF32, {2, 3}}}};
+  const std::vector<std::pair<Stored, Stored>> one_for_all = {
+      {fp8, {".weight_scale", DType::kF32, {}}},
+      {fp8, {".weight_scale", DType::kF32, {1}}},
+      {floats, {".pre_quant_scale", DType::kF32, {kInputs}}}};
+  const auto expect_refused = [&](const Stored& weight, Stored scale, float number) {
+    scale.number = number;
+    expect_contains(error_of({weight, scale}), fmt::format("'{}{}': ", kPrefix, scale.ending));
+    expect_contains(error_of({weight, scale}), fmt::format("is {}; expected a finite", number));
+  };
+  for (const float bad : {NAN, INFINITY, -1.0f}) {
+    for (const auto& [weight, scale] : one_for_each) expect_refused(weight, scale, bad);
+    for (const auto& [weight, scale] : one_for_all) expect_refused(weight, scale, bad);
+  }
+  for (const auto& [weight, scale] : one_for_all) expect_refused(weight, scale, 0);
+  for (auto [weight, scale] : one_for_each) {
+    scale.number = 0;
+    EXPECT_EQ(error_of({weight, scale}), "no error");
+  }
+}
+
 TEST_F(WeightFormatTest, FloatsMayHaveAScaleForTheirInputs) {
   const auto tensors = bind({{".weight", DType::kBF16, {kOutputs, kInputs}},
                              {".pre_quant_scale", DType::kF32, {kInputs}}});
@@ -146,7 +178,7 @@ TEST_F(WeightFormatTest, BadCompanionsAreNamed) {
                   "weight_scale_2': dtype I32; expected F32, BF16 or F16");
   for (const float bad : {0.0f, -1.0f, INFINITY, NAN}) {
     expect_contains(error_of({codes, scales, {".weight_scale_2", DType::kF32, {}, bad}}),
-                    "expected a number above 0");
+                    "expected a finite number above 0");
   }
   expect_contains(error_of({codes, scales, {".weight_scale_2", DType::kF32, {}}}, 280),
                   "NVFP4 with 280 inputs; expected a multiple of 16");
@@ -157,7 +189,7 @@ TEST_F(WeightFormatTest, BadCompanionsAreNamed) {
                             scales,
                             {".weight_scale_2", DType::kF32, {}},
                             {".input_scale", DType::kF32, {}, NAN}}),
-                  "input_scale': is nan; expected a number above 0");
+                  "input_scale': is nan; expected a finite number above 0");
 }
 
 TEST(ForeignScheme, IsToldByItsNames) {

@@ -217,7 +217,7 @@ int64_t count_nan_scales(const std::vector<TensorBinding>& table, const HfCheckp
   return blocks;
 }
 
-// Checks all names before the first byte of data is touched, but for scalars.
+// Checks all names before the first byte of data is touched, but for scales.
 template <typename Loaded>
 Result<void> load_tensors(const std::vector<TensorBinding>& table, bool tied_head, Loaded& loaded) {
   const HfCheckpoint& files = loaded.storage.files;
