@@ -1,5 +1,7 @@
 #include "engine/dflash_speculator.h"
 
+#include <algorithm>
+
 #include "cache/page_math.h"
 
 namespace gallop::engine {
@@ -103,6 +105,8 @@ class DflashSpeculator : public Speculator {
     std::vector<int32_t> flat(draft_rows.size());
     backend_.download(flat.data(), tokens);
     RETURN_IF_ERROR(backend_.synchronize());
+    // Of a drafter without numbers any draft is as good.
+    std::replace(flat.begin(), flat.end(), ops::kNoToken, 0);
     return split(flat, requests);
   }
 

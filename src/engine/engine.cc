@@ -168,7 +168,7 @@ void Engine::admit(Sequence& sequence) {
   --waiting_;
 }
 
-// Takes a step's outcome in: tokens up to the first that ends the request.
+// Takes a step's outcome in: tokens up to the first that ends the request, or that is none.
 void Engine::commit(Sequence& sequence, const StepOutcome& outcome) {
   const bool was_prompt = sequence.in_prompt();
   sequence.cached += outcome.committed;
@@ -177,6 +177,12 @@ void Engine::commit(Sequence& sequence, const StepOutcome& outcome) {
   TokenEvent event{.request = sequence.id, .from_prefill = was_prompt};
   const int32_t limit = longest(sequence.request, max_model_len());
   for (const int32_t token : outcome.tokens) {
+    if (token == ops::kNoToken) {
+      event.finish = FinishReason::kError;
+      event.error =
+          fmt::format("the model's logits are NaN at position {}", sequence.tokens.size());
+      break;
+    }
     sequence.tokens.push_back(token);
     event.tokens.push_back(token);
     if (stops(sequence, token)) {

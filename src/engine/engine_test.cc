@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/json.h"
@@ -55,20 +56,32 @@ EngineLimits foal_limits(int32_t max_num_seqs, int32_t chunk, int32_t block = 16
   return {.executor = limits};
 }
 
-std::unique_ptr<Engine> start_foal(const EngineLimits& limits,
-                                   std::unique_ptr<ops::Backend> backend, bool with_drafter) {
-  Result<model::LoadedModel> target = model::load_model(kFoal / "target");
-  EXPECT_TRUE(target.ok()) << target.error().message;
-  auto owned = std::make_unique<model::LoadedModel>(std::move(target).value());
+struct Foal {
+  std::unique_ptr<model::LoadedModel> target;
   std::unique_ptr<model::LoadedDrafter> drafter;
-  if (with_drafter) {
-    Result<model::LoadedDrafter> loaded = model::load_drafter(kFoal / "drafter", owned->config);
+
+  explicit Foal(bool with_drafter) {
+    Result<model::LoadedModel> loaded = model::load_model(kFoal / "target");
     EXPECT_TRUE(loaded.ok()) << loaded.error().message;
-    drafter = std::make_unique<model::LoadedDrafter>(std::move(loaded).value());
+    target = std::make_unique<model::LoadedModel>(std::move(loaded).value());
+    if (!with_drafter) return;
+    Result<model::LoadedDrafter> made = model::load_drafter(kFoal / "drafter", target->config);
+    EXPECT_TRUE(made.ok()) << made.error().message;
+    drafter = std::make_unique<model::LoadedDrafter>(std::move(made).value());
   }
-  auto engine = Engine::start(std::move(owned), std::move(drafter), std::move(backend), limits);
+};
+
+std::unique_ptr<Engine> start(Foal foal, const EngineLimits& limits,
+                              std::unique_ptr<ops::Backend> backend) {
+  auto engine =
+      Engine::start(std::move(foal.target), std::move(foal.drafter), std::move(backend), limits);
   EXPECT_TRUE(engine.ok()) << engine.error().message;
   return std::move(engine).value();
+}
+
+std::unique_ptr<Engine> start_foal(const EngineLimits& limits,
+                                   std::unique_ptr<ops::Backend> backend, bool with_drafter) {
+  return start(Foal(with_drafter), limits, std::move(backend));
 }
 
 std::unique_ptr<Engine> start_foal(const EngineLimits& limits, int threads, bool with_drafter) {
@@ -79,6 +92,7 @@ struct Answer {
   std::vector<int32_t> tokens;
   std::vector<int32_t> accepted_per_step;
   FinishReason finish = FinishReason::kError;
+  std::string error;
 };
 
 // Collects the events of many requests.
@@ -110,6 +124,7 @@ class Collector {
     entry.answer.tokens.insert(entry.answer.tokens.end(), event.tokens.begin(), event.tokens.end());
     if (event.finish) {
       entry.answer.finish = *event.finish;
+      entry.answer.error = event.error;
       entry.done = true;
       changed_.notify_all();
     }
@@ -339,6 +354,57 @@ TEST(Engine, AFullQueueRefuses) {
   engine->cancel(*third);
   EXPECT_EQ(collector.wait(2).finish, FinishReason::kCancelled);
   EXPECT_TRUE(engine->submit(endless, collector.sink(3)).ok());
+}
+
+// A token whose embedding is NaN makes all logits behind it NaN; what runs beside such a request
+// and after it in its pages and slot gets the answer that it gets alone.
+TEST(Engine, LogitsThatAreNaNEndTheirRequestAlone) {
+  const Json item = reference("greedy.json")["items"][0];
+  const auto greedy = item["greedy_ids"].get<std::vector<int32_t>>();
+  const auto prompt = item["prompt_ids"].get<std::vector<int32_t>>();
+  int32_t broken = 300;  // an id that the answer does not need
+  const auto used = [&](const std::vector<int32_t>& ids) {
+    return std::find(ids.begin(), ids.end(), broken) != ids.end();
+  };
+  while (used(greedy) || used(prompt)) ++broken;
+  Foal foal(true);
+  TensorView& embed = foal.target->weights.embed;
+  const auto* values = embed.as<const uint16_t>();
+  std::vector<uint16_t> copy(values, values + embed.shape().elements());
+  embed = TensorView(copy.data(), embed.dtype(), embed.shape());
+  std::fill_n(embed.row<uint16_t>(broken), embed.extent(1), uint16_t{0x7fc0});  // NaN in BF16
+  const auto engine = start(std::move(foal), foal_limits(2, 64), ops::make_cpu_backend(2));
+  std::vector<Request> requests;
+  for (const int32_t drafts : {15, 0}) {
+    for (const float temperature : {0.0f, 1.0f}) {
+      Request request = request_of(item, 96, drafts);
+      requests.push_back(request);
+      request.prompt.insert(request.prompt.begin() + 1, broken);
+      request.sampling.temperature = temperature;
+      requests.push_back(request);
+    }
+  }
+  const std::vector<Answer> answers = run_all(*engine, requests);
+  for (size_t i = 0; i < answers.size(); i += 2) {
+    EXPECT_EQ(answers[i].tokens, greedy) << i;
+    EXPECT_EQ(answers[i + 1].finish, FinishReason::kError) << i;
+    EXPECT_EQ(answers[i + 1].error,
+              fmt::format("the model's logits are NaN at position {}", prompt.size() + 1));
+    EXPECT_TRUE(answers[i + 1].tokens.empty());
+  }
+  EXPECT_TRUE(engine->healthy());
+}
+
+// It is only slower.
+TEST(Engine, ADrafterThatIsNaNChangesNoAnswer) {
+  const Json item = reference("greedy.json")["items"][0];
+  Foal foal(true);
+  std::vector<float> norm(static_cast<size_t>(foal.target->config.hidden), std::nanf(""));
+  TensorView& weight = foal.drafter->weights.norm;
+  weight = TensorView(norm.data(), DType::kF32, weight.shape());
+  const auto engine = start(std::move(foal), foal_limits(1, 64), ops::make_cpu_backend(2));
+  const std::vector<Answer> answers = run_all(*engine, {request_of(item, 96, 15)});
+  EXPECT_EQ(answers[0].tokens, item["greedy_ids"].get<std::vector<int32_t>>());
 }
 
 // A device that fails, or a host without memory, at the n-th synchronisation.

@@ -35,7 +35,8 @@ struct ExecutorLimits {
 
 // What a step gave one sequence.
 struct StepOutcome {
-  // The accepted drafts and the target's own token behind them; empty in the middle of a prompt.
+  // The accepted drafts and the target's own token behind them, which may be ops::kNoToken; empty
+  // in the middle of a prompt.
   std::vector<int32_t> tokens;
   int32_t committed = 0;  // rows that are now in the caches
 };

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import subprocess
 
 import numpy
@@ -211,6 +212,23 @@ def test_bias_of_a_row_that_is_never_chosen(generate, foal):
     vocab = json.loads((foal / "target" / "config.json").read_text())["vocab_size"]
     bias = json.dumps({vocab - 1: 5})
     assert "logit_bias" in generate("--prompt", "a", "--logit-bias", bias, code=1).stderr
+
+
+def test_logits_that_are_nan_are_exit_1(gallop, foal, tmp_path):
+    for path in (foal / "target").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "model.safetensors"
+    raw = bytearray(path.read_bytes())
+    (length,) = struct.unpack("<Q", raw[:8])
+    begin, end = json.loads(raw[8 : 8 + length])["model.norm.weight"]["data_offsets"]
+    raw[8 + length + begin : 8 + length + end] = b"\xff" * (end - begin)
+    path.write_bytes(raw)
+    command = ["generate", "--model", tmp_path, "--tokens", "1,2,3", "--max-tokens", 4]
+    done = run(gallop, *command, code=1)
+    assert "the model's logits are NaN at position 3" in done.stderr and done.stdout == ""
+    (tmp_path / "batch.jsonl").write_text('{"tokens": [1]}\n')
+    done = run(gallop, "generate", "--model", tmp_path, "--batch", tmp_path / "batch.jsonl", code=1)
+    assert "NaN" in json.loads(done.stdout)["error"]
 
 
 def test_drafts_without_a_drafter(generate):

@@ -12,6 +12,9 @@ namespace gallop::ops {
 // _SAMPLING_EPS (vllm/sampling_params.py).
 inline constexpr float kLeastTemperature = 1e-5f;
 
+// In the place of an id: the row's logits are no numbers.
+inline constexpr int32_t kNoToken = -1;
+
 // The options of one row; one row of Sample::options.
 struct SampleOptions {
   uint64_t seed = 0;
@@ -44,7 +47,8 @@ static_assert(sizeof(SampleOptions) == 64);
 //   6. top_p: by descending l (ties: ascending id), keep the shortest prefix whose softmax mass
 //      reaches top_p, at least one;
 //   7. argmax of l - log(-log(r)), r = counter_uniform(seed, position, id) (Gumbel-max).
-// A row whose tokens are all banned or dropped gets the lowest id.
+// A row without a token to choose gets the lowest id where all are banned, which is the caller's
+// doing, and kNoToken where one of them is NaN.
 // Source: the order of vLLM's sampler (logit_bias, penalties, temperature, min_p, top_k, top_p);
 // Gumbel 1954 / Maddison et al. 2014 for step 7.
 struct Sample {

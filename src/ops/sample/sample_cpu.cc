@@ -103,17 +103,20 @@ int32_t draw(const SampleOptions& options, const std::vector<float>& scores) {
   return std::max(best, 0);
 }
 
+bool is_nan(float score) { return std::isnan(score); }
+
 int32_t choose(const Sample& op, int64_t row) {
   const SampleOptions& options = options_of(op, row);
   const float* logits = op.logits.row<const float>(row);
   std::vector<float> scores(logits, logits + op.vocab_limit);
   add_bias(op, options, scores);
   penalise(op, options, scores);
-  if (options.temperature < kLeastTemperature) {
-    return static_cast<int32_t>(simd::argmax(scores.data(), op.vocab_limit));
+  const auto best = static_cast<int32_t>(simd::argmax(scores.data(), op.vocab_limit));
+  if (!(scores[static_cast<size_t>(best)] > kDropped)) {
+    return std::any_of(scores.begin(), scores.end(), is_nan) ? kNoToken : 0;
   }
-  std::replace_if(
-      scores.begin(), scores.end(), [](float score) { return std::isnan(score); }, kDropped);
+  if (options.temperature < kLeastTemperature) return best;
+  std::replace_if(scores.begin(), scores.end(), is_nan, kDropped);
   for (float& score : scores) score /= options.temperature;
   keep_min_p(options.min_p, scores);
   keep_top_k(options.top_k, scores);

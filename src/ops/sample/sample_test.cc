@@ -404,6 +404,21 @@ TEST(Sample, WhenEverythingIsBannedTheLowestIdComes) {
   }
 }
 
+// Alone or beside bans; a single number is still chosen.
+TEST(Sample, WithoutANumberThereIsNoToken) {
+  const float nan = std::nanf("");
+  for (const float temperature : {0.0f, 1.0f}) {
+    Row row{{nan, nan, nan}, {.temperature = temperature, .top_p = 0.5f, .top_k = 2}};
+    EXPECT_EQ(sample_one(row), kNoToken);
+    row.logits = {-INFINITY, nan, 4};
+    row.bias_ids = {2};
+    row.bias_values = {-INFINITY};
+    EXPECT_EQ(sample_one(row), kNoToken);
+    row.bias_values = {0};
+    EXPECT_EQ(sample_one(row), 2);
+  }
+}
+
 // top_p 0 keeps one token: the most likely, not the lowest id.
 TEST(Sample, TopPKeepsAtLeastOne) {
   EXPECT_EQ(sample_one({{1, 2, 7, 3}, {.seed = 4, .temperature = 1, .top_p = 0}}), 2);
