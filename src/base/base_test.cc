@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -95,6 +97,62 @@ TEST(File, SavedContentIsReadBackAndReplaced) {
   std::filesystem::create_directory(path);
   EXPECT_FALSE(save_file(path, "x").ok());
   std::filesystem::remove(path);
+}
+
+class FilePlaces : public testing::Test {
+ protected:
+  FilePlaces() { std::filesystem::create_directory(directory_); }
+  ~FilePlaces() override { std::filesystem::remove_all(directory_); }
+
+  std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) / fmt::format("places-{}", ::getpid());
+};
+
+TEST_F(FilePlaces, WhatIsNoRegularFileIsNeitherReadNorReplaced) {
+  const std::filesystem::path pipe = directory_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink(pipe, directory_ / "link");
+  for (const std::filesystem::path& path : {pipe, directory_ / "link", directory_}) {
+    for (const Result<void>& saved : {save_file(path, "x"), save_file(path, "")}) {
+      ASSERT_FALSE(saved.ok()) << path;
+      EXPECT_EQ(saved.error().message, path.string() + ": not a regular file");
+    }
+    EXPECT_FALSE(read_file(path, 100).ok());  // at once
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_TRUE(std::filesystem::is_symlink(directory_ / "link"));
+}
+
+// To a file, to a place where none is yet, and through each other.
+TEST_F(FilePlaces, LinksAreFollowed) {
+  std::filesystem::create_directory(directory_ / "below");
+  ASSERT_TRUE(save_file(directory_ / "old", "old").ok());
+  std::filesystem::create_symlink("old", directory_ / "a");
+  std::filesystem::create_symlink(directory_ / "below/new", directory_ / "b");
+  std::filesystem::create_symlink("../b", directory_ / "below/c");
+  ASSERT_TRUE(save_file(directory_ / "a", "1").ok());
+  EXPECT_EQ(*read_file(directory_ / "old", 10), "1");
+  for (const std::string name : {"b", "below/c"}) {
+    ASSERT_TRUE(save_file(directory_ / name, name).ok());
+    EXPECT_EQ(*read_file(directory_ / "below/new", 10), name);
+  }
+  for (const std::string name : {"a", "b", "below/c"}) {
+    EXPECT_TRUE(std::filesystem::is_symlink(directory_ / name)) << name;
+  }
+  std::filesystem::create_symlink("loop", directory_ / "loop");
+  EXPECT_FALSE(save_file(directory_ / "loop", "x").ok());
+}
+
+TEST_F(FilePlaces, AFailedWriteKeepsTheOldFileAlone) {
+  ASSERT_TRUE(save_file(directory_ / "file", "old").ok());
+  {
+    auto file = ReplacingFile::create(directory_ / "file");
+    ASSERT_TRUE(file.ok());
+    // Beyond what a file may hold.
+    EXPECT_FALSE(file->write(std::vector<uint8_t>(8), INT64_MAX - 4).ok());
+  }
+  EXPECT_EQ(*read_file(directory_ / "file", 10), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_), {}), 1);
 }
 
 TEST(FloatTypes, EveryHalfAndBfloatRoundTrips) {

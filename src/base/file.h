@@ -1,5 +1,5 @@
-// Whole files: read into memory, mapped read-only, written. Errors name the path and the system's
-// reason.
+// Regular files: read into memory, mapped read-only, replaced. What is no regular file is neither
+// read nor replaced; links are followed. Errors name the path and the system's reason.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,30 @@ bool file_exists(const std::filesystem::path& path);
 // The file's bytes; an error when it is missing, unreadable or larger than `max_bytes`.
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes);
 
-// Gives the file this content; before it is all on the disk the old file stays, and after an error.
+// A file that takes the place of another when it is whole. Until then, and after an error, it is a
+// neighbour under a name of its own, which the destructor removes.
+class ReplacingFile {
+ public:
+  static Result<ReplacingFile> create(const std::filesystem::path& path);
+  ReplacingFile(ReplacingFile&& other) noexcept;
+  ReplacingFile& operator=(ReplacingFile&&) = delete;
+  ReplacingFile(const ReplacingFile&) = delete;
+  ReplacingFile& operator=(const ReplacingFile&) = delete;
+  ~ReplacingFile();
+
+  Result<void> write(std::span<const uint8_t> bytes, uint64_t offset);
+  // Flushes to the disk and takes the name; the last call.
+  Result<void> commit();
+
+ private:
+  ReplacingFile(std::filesystem::path path, std::filesystem::path partial, int descriptor);
+
+  std::filesystem::path path_;  // of the file itself, behind all links
+  std::filesystem::path partial_;
+  int descriptor_ = -1;
+};
+
+// Gives the file this content.
 Result<void> save_file(const std::filesystem::path& path, std::string_view content);
 
 // A read-only private mapping of a regular file; unmapped when the owner dies. Pages are read when

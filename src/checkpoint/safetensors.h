@@ -80,18 +80,13 @@ struct TensorSpec {
 
 // Writes a file tensor by tensor, in any order and in pieces, so that the whole never has to be in
 // memory. The file appears under its name in finish(); before that, and after an error, there is
-// only a temporary neighbour, which the destructor removes.
+// only what ReplacingFile removes.
 class SafetensorsWriter {
  public:
   static Result<SafetensorsWriter> create(const std::filesystem::path& path,
                                           std::vector<TensorSpec> tensors,
                                           const std::map<std::string, std::string>& metadata = {
                                               {"format", "pt"}});
-  SafetensorsWriter(SafetensorsWriter&& other) noexcept;
-  SafetensorsWriter& operator=(SafetensorsWriter&&) = delete;
-  SafetensorsWriter(const SafetensorsWriter&) = delete;
-  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
-  ~SafetensorsWriter();
 
   // Appends to the bytes already written of tensor `name` (CHECK: declared, and not beyond its
   // end).
@@ -109,11 +104,9 @@ class SafetensorsWriter {
     uint64_t end = 0;
   };
 
-  SafetensorsWriter(std::filesystem::path path, std::filesystem::path temporary, int descriptor);
+  explicit SafetensorsWriter(ReplacingFile file) : file_(std::move(file)) {}
 
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  int descriptor_ = -1;
+  ReplacingFile file_;
   std::map<std::string, Cursor, std::less<>> cursors_;
 };
 

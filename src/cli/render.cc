@@ -1,19 +1,22 @@
 #include "cli/render.h"
 
-#include <fstream>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/report.h"
 #include "text/chat_template.h"
 
 namespace gallop::cli {
 namespace {
+
+constexpr size_t kMaxBatchBytes = size_t{1} << 30;
 
 struct RenderOptions {
   std::string model;
@@ -80,8 +83,8 @@ Result<std::string> render_line(const text::ChatTemplate& chat_template, const s
 
 // One {"prompt"} or {"error"} per line of the file; an Error at the end when there was one.
 Result<void> render_batch(const text::ChatTemplate& chat_template, const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error{path + ": cannot be read"};
+  ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxBatchBytes));
+  std::istringstream file(text);
   size_t count = 0;
   std::vector<size_t> failed;
   std::string line;
@@ -93,7 +96,6 @@ Result<void> render_batch(const text::ChatTemplate& chat_template, const std::st
     std::cout << dump_json(out) << '\n';
   }
   RETURN_IF_ERROR(flush_output());
-  if (file.bad()) return Error{path + ": could not be read to its end"};
   return failed_lines(path, failed, count);
 }
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import subprocess
 import xml.etree.ElementTree
 
@@ -423,3 +424,57 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
     assert "no row" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "x.svg",
                            code=1).stderr
     assert not (tmp_path / "x.svg").exists()
+
+
+# --- files that commands write
+
+
+@pytest.fixture
+def writers(run, foal, tmp_path):
+    """What each command needs to write one file, but for its path; calls it with one."""
+    ids = tmp_path / "ids.json"
+    ids.write_text("[[1, 2, 3]]")
+    rows = tmp_path / "rows.csv"
+    rows.write_text(",".join(COLUMNS) + "\n2026-11-25,c,h,prefill,a=1,1,ms,,\n")
+    score = ["score", "--model", foal / "target", "--tokens-file", ids, "--out"]
+    decode = ["bench", "decode", "--model", foal / "target", "--runs", 1, "--tokens", 1, "--csv"]
+    return [lambda path, code=0, start=start: run(*start, path, code=code)
+            for start in (score, ["bench", "plot", rows], decode)]
+
+
+def test_what_is_no_file_is_never_replaced(writers, tmp_path):
+    pipe, directory = tmp_path / "pipe", tmp_path / "directory"
+    os.mkfifo(pipe)
+    directory.mkdir()
+    (tmp_path / "link").symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+    before = sorted(tmp_path.iterdir())
+    for write in writers:
+        for path in (pipe, directory, tmp_path / "link", tmp_path / "socket"):
+            assert str(path) in write(path, code=1).stderr
+    assert pipe.is_fifo() and directory.is_dir() and (tmp_path / "socket").is_socket()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_links_are_written_through(writers, tmp_path):
+    for number, write in enumerate(writers):
+        link, target = tmp_path / f"link{number}", tmp_path / f"file{number}"
+        link.symlink_to(target.name)
+        write(link)
+        assert link.is_symlink() and target.stat().st_size > 0
+        write(link)
+        assert link.is_symlink()
+
+
+def test_input_that_is_a_pipe_is_refused_at_once(run, foal, tmp_path):
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    model = ["--model", foal / "target"]
+    for arguments in (["render", *model, "--batch", pipe], ["render", *model, "--messages", pipe],
+                      ["generate", *model, "--batch", pipe],
+                      ["score", *model, "--tokens-file", pipe, "--out", tmp_path / "out"],
+                      ["bench", "plot", pipe, tmp_path / "out"],
+                      ["make-model", tmp_path / "made", "--shape", pipe, "--seed", 1]):
+        assert "pipe" in run(*arguments, code=1).stderr, arguments
+    assert list(tmp_path.iterdir()) == [pipe]
