@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -202,6 +203,13 @@ Result<void> run_plot(const PlotOptions& options) {
   return save_file(options.out, *picture);
 }
 
+void check_plot_usage(const PlotOptions& options) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(options.csv, options.out, ignored)) {
+    refuse_usage("out", "is the CSV file itself");
+  }
+}
+
 int32_t drafts_value(const std::string& text) {
   if (text == "off") return 0;
   const std::vector<int32_t> numbers = integer_list("--spec-tokens", text);
@@ -268,7 +276,8 @@ void add_plot(Command& bench) {
   Command command = bench.command("plot", "Draw the results of a CSV file");
   command.option("csv", options->csv, "What --csv wrote").required();
   command.option("out", options->out, "The SVG file to write").required();
-  command.runs([options] { return report(run_plot(*options)); });
+  command.runs([options] { return report(run_plot(*options)); },
+               [options] { check_plot_usage(*options); });
 }
 
 }  // namespace

@@ -31,10 +31,12 @@ struct MakeModelOptions {
   bool json = false;
 };
 
+bool is_file(const std::string& shape) { return shape.ends_with(".json"); }
+
 // The shape's config.json, cut to the layers asked for.
 Result<Json> read_shape(const MakeModelOptions& options) {
-  const bool file = options.shape.ends_with(".json");
-  Result<Json> config = file ? load_json_file(options.shape) : model::named_shape(options.shape);
+  Result<Json> config =
+      is_file(options.shape) ? load_json_file(options.shape) : model::named_shape(options.shape);
   if (!config.ok()) return config;
   // The weights are made in another format than the file's.
   if (config->is_object()) config->erase("quantization_config");
@@ -66,15 +68,7 @@ std::string as_text(const std::filesystem::path& directory,
 // Said before the target is written, which may take long.
 Result<void> check_directories(const MakeModelOptions& options) {
   RETURN_IF_ERROR(model::check_new_directory(options.directory));
-  if (options.drafter.empty()) return {};
-  std::error_code ignored;
-  const auto place = [&](const std::filesystem::path& path) {
-    return std::filesystem::weakly_canonical(path / "", ignored);
-  };
-  if (place(options.directory) == place(options.drafter)) {
-    return Error{"--drafter: the drafter needs a directory of its own, not the model's"};
-  }
-  return model::check_new_directory(options.drafter);
+  return options.drafter.empty() ? Result<void>() : model::check_new_directory(options.drafter);
 }
 
 Result<void> run_make_model(const MakeModelOptions& options) {
@@ -97,6 +91,24 @@ Result<void> run_make_model(const MakeModelOptions& options) {
   }
   std::cout << (options.json ? dump_json(json) + "\n" : text);
   return flush_output();
+}
+
+// "/a/b/", whether or not it exists.
+std::string place_of(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  const std::filesystem::path absolute = std::filesystem::absolute(directory, ignored);
+  return (std::filesystem::weakly_canonical(absolute, ignored) / "").string();
+}
+
+void check_usage(const MakeModelOptions& options) {
+  if (!is_file(options.shape)) {
+    const Result<Json> named = model::named_shape(options.shape);
+    if (!named.ok()) refuse_usage("--shape", named.error().message);
+  }
+  if (options.drafter.empty()) return;
+  if (place_of(options.directory).starts_with(place_of(options.drafter))) {
+    refuse_usage("--drafter", "needs a directory of its own, not the model's or one around it");
+  }
 }
 
 uint64_t seed_value(const std::string& text) {
@@ -134,7 +146,8 @@ void add_make_model_command(Command& root) {
           "Same seed, same bytes")
       .required();
   command.flag("--json", options->json, "One JSON object");
-  command.runs([options] { return report(run_make_model(*options)); });
+  command.runs([options] { return report(run_make_model(*options)); },
+               [options] { check_usage(*options); });
 }
 
 }  // namespace gallop::cli

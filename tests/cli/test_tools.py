@@ -188,12 +188,16 @@ def test_make_model_refuses(run, tmp_path):
     for arguments, code, message in [
         ([tmp_path / "full", *tiny], 1, "full: expected a new or an empty directory"),
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "full"], 1, "full: expected a new"),
-        ([tmp_path / "a", *tiny, "--drafter", tmp_path / "a"], 1, "drafter"),
-        ([tmp_path / "a", "--shape", "qwen9", "--seed", 1], 1, "qwen9"),
+        ([tmp_path / "a", *tiny, "--drafter", tmp_path / "a"], 2, "--drafter"),
+        ([tmp_path / "a/b", *tiny, "--drafter", tmp_path / "x/../a"], 2, "--drafter"),
+        ([tmp_path / "a", "--shape", "qwen9", "--seed", 1], 2, "--shape: there is no"),
+        ([tmp_path / "a", "--shape", tmp_path, "--seed", 1], 2, "--shape"),
         ([tmp_path / "a", "--shape", tmp_path / "none.json", "--seed", 1], 1, "none.json"),
         ([tmp_path / "a", "--shape", tmp_path / "llama.json", "--seed", 1], 1, "model_type"),
         ([tmp_path / "a", "--shape", tmp_path / "broken.json", "--seed", 1], 1, "broken.json"),
         ([tmp_path / "a", *tiny, "--layers", 0], 2, "--layers"),
+        ([tmp_path / "a", *tiny, "--layers", 1025], 2, "--layers"),
+        ([tmp_path / "a", *tiny, "--layers", "two"], 2, "--layers"),
         ([tmp_path / "a", *tiny, "--format", "int3"], 2, "--format"),
         ([tmp_path / "a", "--shape", "qwen3.5-tiny"], 2, "--seed"),
         ([tmp_path / "a", "--shape", "qwen3.5-tiny", "--seed", -1], 2, "--seed"),
@@ -424,6 +428,8 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
     assert "no row" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "x.svg",
                            code=1).stderr
     assert not (tmp_path / "x.svg").exists()
+    assert "itself" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "empty.csv",
+                           code=2).stderr
 
 
 # --- files that commands write
