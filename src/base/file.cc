@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,22 +44,74 @@ Result<std::filesystem::path> follow_links(std::filesystem::path path) {
   return path;
 }
 
-// Opens a regular file (O_NONBLOCK: a pipe of that name must not block) and tells its size; the
-// caller closes the descriptor.
-Result<std::pair<int, size_t>> open_regular(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return file_error(path, "cannot open");
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// Opens a regular file (O_NONBLOCK: a pipe of that name must not block).
+Result<Descriptor> open_regular(const std::filesystem::path& path, int flags) {
+  Descriptor file(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0666));
+  if (file.number() < 0) return file_error(path, "cannot open");
   struct stat info = {};
-  if (::fstat(descriptor, &info) != 0) {
-    const Error error = file_error(path, "cannot stat");
-    ::close(descriptor);
-    return error;
+  if (::fstat(file.number(), &info) != 0) return file_error(path, "cannot stat");
+  if (!S_ISREG(info.st_mode)) return not_regular(path);
+  return file;
+}
+
+Result<size_t> size_of(const Descriptor& file, const std::filesystem::path& path) {
+  struct stat info = {};
+  if (::fstat(file.number(), &info) != 0) return file_error(path, "cannot stat");
+  return static_cast<size_t>(info.st_size);
+}
+
+Result<std::string> read_all(const Descriptor& file, const std::filesystem::path& path,
+                             size_t max_bytes) {
+  ASSIGN_OR_RETURN(const size_t size, size_of(file, path));
+  if (size > max_bytes) {
+    return Error{fmt::format("{}: {} bytes, the limit is {}", path.string(), size, max_bytes),
+                 ErrorCode::kTooLarge, path.string()};
   }
-  if (!S_ISREG(info.st_mode)) {
-    ::close(descriptor);
-    return not_regular(path);
+  std::string text(size, '\0');
+  size_t done = 0;
+  ssize_t count = 1;
+  while (done < size && count != 0) {
+    count = ::read(file.number(), text.data() + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return file_error(path, "cannot read");
+    done += static_cast<size_t>(count);
   }
-  return std::pair{descriptor, static_cast<size_t>(info.st_size)};
+  if (done != size) {
+    return Error{fmt::format("{}: ended after {} of its {} bytes", path.string(), done, size),
+                 ErrorCode::kInvalidInput, path.string()};
+  }
+  return text;
+}
+
+Result<void> write_at(int descriptor, const std::filesystem::path& path,
+                      std::span<const uint8_t> bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t count =
+        ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return file_error(path, "cannot write");
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 }  // namespace
@@ -69,32 +122,8 @@ bool file_exists(const std::filesystem::path& path) {
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes) {
-  ASSIGN_OR_RETURN(const auto opened, open_regular(path));
-  const auto [descriptor, size] = opened;
-  if (size > max_bytes) {
-    ::close(descriptor);
-    return Error{fmt::format("{}: {} bytes, the limit is {}", path.string(), size, max_bytes),
-                 ErrorCode::kTooLarge, path.string()};
-  }
-  std::string text(size, '\0');
-  size_t done = 0;
-  ssize_t count = 1;
-  while (done < size && count != 0) {
-    count = ::read(descriptor, text.data() + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const Error error = file_error(path, "cannot read");
-      ::close(descriptor);
-      return error;
-    }
-    done += static_cast<size_t>(count);
-  }
-  ::close(descriptor);
-  if (done != size) {
-    return Error{fmt::format("{}: ended after {} of its {} bytes", path.string(), done, size),
-                 ErrorCode::kInvalidInput, path.string()};
-  }
-  return text;
+  ASSIGN_OR_RETURN(const Descriptor file, open_regular(path, O_RDONLY));
+  return read_all(file, path, max_bytes);
 }
 
 Result<ReplacingFile> ReplacingFile::create(const std::filesystem::path& path) {
@@ -127,15 +156,7 @@ ReplacingFile::~ReplacingFile() {
 }
 
 Result<void> ReplacingFile::write(std::span<const uint8_t> bytes, uint64_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t count =
-        ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return file_error(partial_, "cannot write");
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
-  return {};
+  return write_at(descriptor_, partial_, bytes, offset);
 }
 
 Result<void> ReplacingFile::commit() {
@@ -151,22 +172,35 @@ Result<void> ReplacingFile::commit() {
 
 Result<void> save_file(const std::filesystem::path& path, std::string_view content) {
   ASSIGN_OR_RETURN(ReplacingFile file, ReplacingFile::create(path));
-  RETURN_IF_ERROR(
-      file.write({reinterpret_cast<const uint8_t*>(content.data()), content.size()}, 0));
+  RETURN_IF_ERROR(file.write(bytes_of(content), 0));
   return file.commit();
 }
 
-Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const auto opened, open_regular(path));
-  const auto [descriptor, size] = opened;
-  if (size == 0) {
-    ::close(descriptor);
-    return MappedFile(nullptr, 0);
+Result<void> append_to_file(
+    const std::filesystem::path& path, size_t max_bytes,
+    const std::function<Result<std::string>(const std::string& content)>& addition) {
+  // Opening a device for writing may already do something.
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return not_regular(path);
+  ASSIGN_OR_RETURN(const Descriptor file, open_regular(path, O_RDWR | O_CREAT));
+  while (::flock(file.number(), LOCK_EX) != 0) {  // until the descriptor is closed
+    if (errno != EINTR) return file_error(path, "cannot lock");
   }
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  const int map_errno = errno;
-  ::close(descriptor);
-  errno = map_errno;
+  ASSIGN_OR_RETURN(const std::string content, read_all(file, path, max_bytes));
+  ASSIGN_OR_RETURN(const std::string added, addition(content));
+  Result<void> written = write_at(file.number(), path, bytes_of(added), content.size());
+  if (written.ok() && ::fsync(file.number()) != 0) written = file_error(path, "cannot write");
+  if (!written.ok() && ::ftruncate(file.number(), static_cast<off_t>(content.size())) != 0) {
+    return file_error(path, "cannot take back what was written");
+  }
+  return written;
+}
+
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  ASSIGN_OR_RETURN(const Descriptor file, open_regular(path, O_RDONLY));
+  ASSIGN_OR_RETURN(const size_t size, size_of(file, path));
+  if (size == 0) return MappedFile(nullptr, 0);
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number(), 0);
   if (data == MAP_FAILED) return file_error(path, "cannot map");
   return MappedFile(static_cast<const uint8_t*>(data), size);
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,6 +46,12 @@ class ReplacingFile {
 
 // Gives the file this content.
 Result<void> save_file(const std::filesystem::path& path, std::string_view content);
+
+// Appends what `addition` makes of the content so far (of a new file: none), all of it or nothing.
+// Who appends by this function, in any process, waits for the others.
+Result<void> append_to_file(
+    const std::filesystem::path& path, size_t max_bytes,
+    const std::function<Result<std::string>(const std::string& content)>& addition);
 
 // A read-only private mapping of a regular file; unmapped when the owner dies. Pages are read when
 // they are touched. Truncating the file while it is mapped is the one thing this cannot survive.

@@ -156,6 +156,9 @@ void print_result(const SpeedOptions& options, const BenchResult& result) {
 }
 
 Result<void> run_speed(const SpeedOptions& options) {
+  if (!options.csv.empty()) {
+    RETURN_IF_ERROR(check_rows_file(options.csv));
+  }
   ASSIGN_OR_RETURN(const BenchResult result,
                    options.decode ? bench_decode(options.bench) : bench_prefill(options.bench));
   if (!options.csv.empty()) {

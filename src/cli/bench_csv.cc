@@ -74,6 +74,14 @@ Result<BenchRow> parse_row(const std::string& line) {
   return row;
 }
 
+// An empty file becomes one with a header.
+Result<void> check_header(const std::filesystem::path& path, std::string_view text) {
+  const std::string_view first = text.substr(0, text.find('\n'));
+  if (text.empty() || first == kHeader) return {};
+  return Error{fmt::format("{}: line 1 must be '{}', found '{}'", path.string(), kHeader, first),
+               ErrorCode::kInvalidInput, path.string()};
+}
+
 }  // namespace
 
 std::optional<double> BenchRow::ratio() const {
@@ -114,20 +122,21 @@ std::string today() {
 
 std::string build_commit() { return GALLOP_COMMIT; }
 
+Result<void> check_rows_file(const std::filesystem::path& path) {
+  if (!file_exists(path)) return {};
+  ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
+  return check_header(path, text);
+}
+
 Result<void> append_rows(const std::filesystem::path& path, const std::vector<BenchRow>& rows) {
-  std::string text;
-  if (file_exists(path)) {
-    ASSIGN_OR_RETURN(text, read_file(path, kMaxFileBytes));
-  }
-  if (text.empty()) text = std::string(kHeader) + "\n";
-  const std::string first = split(text, '\n').front();
-  if (first != kHeader) {
-    return Error{fmt::format("{}: line 1 must be '{}', found '{}'", path.string(), kHeader, first),
-                 ErrorCode::kInvalidInput, path.string()};
-  }
-  if (text.back() != '\n') text += '\n';
-  for (const BenchRow& row : rows) text += line_of(row);
-  return save_file(path, text);
+  return append_to_file(path, kMaxFileBytes, [&](const std::string& text) -> Result<std::string> {
+    RETURN_IF_ERROR(check_header(path, text));
+    std::string added;
+    if (text.empty()) added = std::string(kHeader) + "\n";
+    if (!text.empty() && text.back() != '\n') added = "\n";
+    for (const BenchRow& row : rows) added += line_of(row);
+    return added;
+  });
 }
 
 Result<std::vector<BenchRow>> parse_rows(std::string_view text) {

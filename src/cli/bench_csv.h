@@ -37,7 +37,11 @@ std::string short_count(int64_t count);
 std::string today();
 std::string build_commit();
 
-// Makes the file with its header line, or appends to one that begins with it.
+// Whether rows could be appended: there is no such file, an empty one, or one with the header line.
+Result<void> check_rows_file(const std::filesystem::path& path);
+
+// Makes the file with its header line, or appends to one that begins with it. Several processes may
+// append to one file.
 Result<void> append_rows(const std::filesystem::path& path, const std::vector<BenchRow>& rows);
 
 // The text of such a file; errors name the line and the field.

@@ -1,7 +1,14 @@
 #include "cli/bench_csv.h"
 
+#include <atomic>
+#include <csignal>
+#include <map>
+#include <thread>
+#include <vector>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -55,6 +62,49 @@ TEST_F(BenchCsvTest, OtherFilesAreLeftAlone) {
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find("line 1"), std::string::npos);
   EXPECT_EQ(*read_file(path_, 100), "something else\n");
+}
+
+TEST_F(BenchCsvTest, RowsOfManyWritersAreWhole) {
+  constexpr int kWriters = 8;
+  constexpr int kRounds = 50;
+  std::vector<std::thread> writers;
+  std::atomic<int> failed = 0;
+  for (int writer = 0; writer < kWriters; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (int round = 0; round < kRounds; ++round) {
+        const std::string measure = fmt::format("writer{}", writer);
+        const double value = round;
+        const auto done = append_rows(path_, {row(measure, "a", value, {}), row("x", "b", 1, {})});
+        if (!done.ok()) ++failed;
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(failed, 0);
+  const auto rows = read_rows(path_);
+  ASSERT_TRUE(rows.ok()) << rows.error().message;
+  ASSERT_EQ(rows->size(), size_t{2 * kWriters * kRounds});
+  std::map<std::string, int> next;
+  for (size_t i = 0; i < rows->size(); i += 2) {
+    EXPECT_EQ((*rows)[i].value, next[(*rows)[i].measure]++);
+    EXPECT_EQ((*rows)[i + 1].unit, "b");
+  }
+}
+
+TEST_F(BenchCsvTest, AFailedAppendTakesItsRowsBack) {
+  ASSERT_TRUE(append_rows(path_, {row("x", "ms", 1, {})}).ok());
+  const std::string before = *read_file(path_, 1000);
+  rlimit old = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit = {.rlim_cur = before.size() + 60, .rlim_max = old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto refused = append_rows(path_, {row("y", "ms", 1, {}), row("z", "ms", 1, {})});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  std::signal(SIGXFSZ, old_handler);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find(path_.string()), std::string::npos);
+  EXPECT_EQ(*read_file(path_, 1000), before);
 }
 
 TEST_F(BenchCsvTest, ErrorsNameTheLine) {

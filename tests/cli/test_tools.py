@@ -428,6 +428,12 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
     assert "no row" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "x.svg",
                            code=1).stderr
     assert not (tmp_path / "x.svg").exists()
+    # Said before anything is measured, or even loaded.
+    absent = ["bench", "decode", "--model", tmp_path / "none", "--csv"]
+    done = run(*absent, tmp_path / "bad.csv", code=1)
+    assert "bad.csv: line 1" in done.stderr
+    run(*absent, tmp_path / "new.csv", code=1)
+    assert not (tmp_path / "new.csv").exists()
     assert "itself" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "empty.csv",
                            code=2).stderr
 
