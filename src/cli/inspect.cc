@@ -5,7 +5,9 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -113,7 +115,10 @@ Json as_json(const InspectOptions& options, const Json& config,
                       {"format", group.format},
                       {"count", group.count},
                       {"parameters", group.parameters},
-                      {"bytes", group.bytes}});
+                      {"bytes", group.bytes},
+                      {"layers", group.layers},
+                      {"pre_quant_scales", group.pre_quant_scales},
+                      {"nan_scales", group.nan_scales}});
   }
   return {{"directory", options.directory.string()},
           {"role", verdict.drafter ? "drafter" : "target"},
@@ -136,19 +141,36 @@ Json as_json(const InspectOptions& options, const Json& config,
           {"text_error", error_json(verdict.text_error)}};
 }
 
+// "0-2, 4".
+std::string ranges_text(const std::set<int64_t>& numbers) {
+  std::string text;
+  for (auto next = numbers.begin(); next != numbers.end();) {
+    const int64_t begin = *next;
+    int64_t last = begin;
+    for (++next; next != numbers.end() && *next == last + 1; ++next) last = *next;
+    if (!text.empty()) text += ", ";
+    text += last == begin ? fmt::format("{}", begin) : fmt::format("{}-{}", begin, last);
+  }
+  return text;
+}
+
 void print_groups(const model::CheckpointSummary& summary) {
-  std::cout << fmt::format("\n{:<20}{:<28}{:>7}{:>16}{:>13}\n", "kind", "format", "count",
-                           "parameters", "size");
+  constexpr std::string_view kLine = "{:<20}{:<28}{:>7}{:>10}{:>8}{:>16}{:>13}  {}\n";
+  std::cout << '\n'
+            << fmt::format(kLine, "kind", "format", "count", "unfolded", "NaN", "parameters",
+                           "size", "layers");
   for (const model::ModuleGroup& group : summary.groups) {
-    std::cout << fmt::format("{:<20}{:<28}{:>7}{:>16}{:>13}\n", printable(group.kind), group.format,
-                             group.count, count_text(group.parameters), bytes_text(group.bytes));
+    std::cout << fmt::format(kLine, printable(group.kind), group.format, group.count,
+                             group.pre_quant_scales, group.nan_scales, count_text(group.parameters),
+                             bytes_text(group.bytes), ranges_text(group.layers));
   }
 }
 
 void print_scales(const model::CheckpointSummary& summary) {
   if (summary.pre_quant_scales > 0) {
-    std::cout << fmt::format("pre_quant_scale tensors: {} (not folded; they multiply inputs)\n",
-                             summary.pre_quant_scales);
+    std::cout << fmt::format(
+        "unfolded: {} linears with a pre_quant_scale, which multiplies their inputs\n",
+        summary.pre_quant_scales);
   }
   if (summary.block_scales == 0) return;
   std::cout << fmt::format("block scales that are NaN: {} of {}{}\n", summary.nan_scales,

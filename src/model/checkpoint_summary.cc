@@ -1,13 +1,14 @@
 #include "model/checkpoint_summary.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <charconv>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <utility>
 
-#include "codec/e4m3.h"
+#include "model/weight_format.h"
 
 namespace gallop::model {
 namespace {
@@ -18,46 +19,11 @@ using checkpoint::TensorInfo;
 
 constexpr size_t kMaxNamed = 10;
 
-// Ends of names that stand beside a module's weight. Source: NVIDIA Model-Optimizer,
-// modelopt/torch/export/unified_export_hf.py; vllm-project/compressed-tensors,
-// compressors/nvfp4_quantized.py; Qwen and DeepSeek FP8 checkpoints.
-constexpr std::array<std::string_view, 9> kBeside = {
-    "weight_scale",      "weight_scale_2",     "weight_scale_inv",
-    "input_scale",       "pre_quant_scale",    "weight_global_scale",
-    "weight_zero_point", "input_global_scale", "weight_shape"};
-
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
 std::string_view module_of(std::string_view name) {
   const size_t dot = name.rfind('.');
   return dot == std::string_view::npos ? name : name.substr(0, dot);
-}
-
-bool stands_beside(std::string_view name) {
-  return std::find(kBeside.begin(), kBeside.end(), last_part(name)) != kBeside.end();
-}
-
-const TensorInfo* find(const HfCheckpoint& files, std::string_view module, const char* ending) {
-  return files.find(std::string(module) + ending).info;
-}
-
-std::string fp8_format(const HfCheckpoint& files, std::string_view module) {
-  if (find(files, module, ".weight_scale_inv") != nullptr) return "FP8 (128x128 scales)";
-  const TensorInfo* scale = find(files, module, ".weight_scale");
-  if (scale == nullptr) return "FP8 (no scale)";
-  return scale->elements() == 1 ? "FP8 (one scale)" : "FP8 (a scale for each row)";
-}
-
-// Of the tensor that holds a module's values.
-std::string format_of(const HfCheckpoint& files, const TensorInfo& tensor) {
-  const std::string_view module = module_of(tensor.name);
-  if (last_part(tensor.name) == "weight_packed") return "NVFP4 (compressed-tensors)";
-  if (last_part(tensor.name) == "weight") {
-    const bool scaled = find(files, module, ".weight_scale") != nullptr;
-    if (tensor.dtype == DType::kU8 && scaled) return "NVFP4 (ModelOpt)";
-    if (tensor.dtype == DType::kF8E4M3) return fp8_format(files, module);
-  }
-  return std::string(dtype_name(tensor.dtype));
 }
 
 // Parts of a name that are numbers say which, not what.
@@ -83,53 +49,117 @@ int64_t bytes_of(const TensorInfo& tensor) {
   return static_cast<int64_t>(tensor.end - tensor.begin);
 }
 
-void count_nans(const StoredTensor& stored, CheckpointSummary& summary) {
-  if (stored.info->dtype != DType::kF8E4M3 || last_part(stored.info->name) != "weight_scale")
-    return;
-  const auto nans = std::count_if(stored.bytes.begin(), stored.bytes.end(), codec::is_e4m3_nan);
-  summary.block_scales += static_cast<int64_t>(stored.bytes.size());
-  summary.nan_scales += nans;
-  if (nans > 0 && summary.nan_tensors.size() < kMaxNamed) {
-    summary.nan_tensors.push_back(stored.info->name);
+// The number behind "layers." in a name.
+std::optional<int64_t> layer_of(std::string_view name) {
+  constexpr std::string_view kLayers = "layers.";
+  const size_t begin = name.find(kLayers);
+  if (begin == std::string_view::npos) return std::nullopt;
+  const std::string_view number = name.substr(begin + kLayers.size());
+  int64_t layer = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), layer);
+  return error == std::errc() ? std::optional(layer) : std::nullopt;
+}
+
+class Summary {
+ public:
+  explicit Summary(const HfCheckpoint& files) : files_(files) {}
+
+  CheckpointSummary make();
+
+ private:
+  void add_linear(const TensorInfo& weight, TensorBinding linear);
+  void add_tensor(const TensorInfo& tensor);
+  // The group of a module, with one more of it.
+  ModuleGroup& grow(const TensorInfo& tensor, const std::string& format, int64_t parameters);
+  void take(const std::string& name, ModuleGroup& group);
+  void count_nans(const LinearTensors& tensors, ops::LinearPart& part, ModuleGroup& group);
+
+  const HfCheckpoint& files_;
+  CheckpointSummary summary_;
+  std::map<std::pair<std::string, std::string>, ModuleGroup> groups_;  // by kind and format
+  std::set<std::string, std::less<>> taken_;  // tensors that belong to a linear
+};
+
+CheckpointSummary Summary::make() {
+  summary_.files = static_cast<int64_t>(files_.files().size());
+  for (const std::string_view name : files_.names()) {
+    const StoredTensor stored = files_.find(name);
+    ++summary_.tensors;
+    summary_.bytes += bytes_of(*stored.info);
+    std::optional<TensorBinding> linear = linear_of(stored);
+    if (linear) add_linear(*stored.info, *std::move(linear));
+  }
+  for (const std::string_view name : files_.names()) {
+    if (!taken_.contains(name)) add_tensor(*files_.find(name).info);
+  }
+  for (auto& [key, group] : groups_) {
+    summary_.parameters += group.parameters;
+    summary_.pre_quant_scales += group.pre_quant_scales;
+    summary_.nan_scales += group.nan_scales;
+    summary_.groups.push_back(std::move(group));
+  }
+  std::stable_sort(summary_.groups.begin(), summary_.groups.end(),
+                   [](const ModuleGroup& a, const ModuleGroup& b) { return a.bytes > b.bytes; });
+  return std::move(summary_);
+}
+
+void Summary::add_linear(const TensorInfo& weight, TensorBinding linear) {
+  ops::LinearPart part;
+  linear.part = &part;
+  const Result<LinearTensors> tensors = bind_linear(linear, files_);
+  if (!tensors.ok()) return;
+  ModuleGroup& group = grow(weight, tensors->format, linear.shape[0] * linear.shape[1]);
+  for (const TensorBinding& placed : tensors->placed) {
+    take(placed.name, group);
+    if (placed.field == &part.input_scale) ++group.pre_quant_scales;
+  }
+  for (const std::string& name : tensors->scalars) take(name, group);
+  count_nans(*tensors, part, group);
+}
+
+void Summary::add_tensor(const TensorInfo& tensor) {
+  const std::string format(dtype_name(tensor.dtype));
+  grow(tensor, format, tensor.elements()).bytes += bytes_of(tensor);
+}
+
+ModuleGroup& Summary::grow(const TensorInfo& tensor, const std::string& format,
+                           int64_t parameters) {
+  const std::string kind = kind_of(tensor);
+  ModuleGroup& group = groups_[{kind, format}];
+  group.kind = kind;
+  group.format = format;
+  ++group.count;
+  group.parameters += parameters;
+  if (const std::optional<int64_t> layer = layer_of(tensor.name)) group.layers.insert(*layer);
+  return group;
+}
+
+void Summary::take(const std::string& name, ModuleGroup& group) {
+  const StoredTensor stored = files_.find(name);
+  if (stored.info != nullptr && taken_.insert(name).second) group.bytes += bytes_of(*stored.info);
+}
+
+// Points the part at its block scales, as the loader does.
+void Summary::count_nans(const LinearTensors& tensors, ops::LinearPart& part, ModuleGroup& group) {
+  auto* weight = std::get_if<ops::Nvfp4Weight>(&part.weight);
+  for (const TensorBinding& placed : tensors.placed) {
+    if (weight == nullptr || placed.field != &weight->scales) continue;
+    const StoredTensor stored = files_.find(placed.name);
+    if (stored.info == nullptr || stored.info->dtype != DType::kF8E4M3) continue;
+    const auto blocks = static_cast<int64_t>(stored.bytes.size());
+    weight->scales =
+        TensorView(const_cast<uint8_t*>(stored.bytes.data()), DType::kF8E4M3, Shape{blocks});
+    const int64_t nans = count_nan_scales(part);
+    summary_.block_scales += blocks;
+    group.nan_scales += nans;
+    if (nans > 0 && summary_.nan_tensors.size() < kMaxNamed) {
+      summary_.nan_tensors.push_back(placed.name);
+    }
   }
 }
 
 }  // namespace
 
-CheckpointSummary summarise(const HfCheckpoint& files) {
-  CheckpointSummary summary;
-  summary.files = static_cast<int64_t>(files.files().size());
-  std::map<std::pair<std::string, std::string>, ModuleGroup> groups;  // by kind and format
-  std::map<std::string_view, ModuleGroup*, std::less<>> of_module;
-  for (const std::string_view name : files.names()) {
-    const TensorInfo& tensor = *files.find(name).info;
-    ++summary.tensors;
-    summary.bytes += bytes_of(tensor);
-    if (stands_beside(name)) continue;
-    const std::string format = format_of(files, tensor);
-    const std::string kind = kind_of(tensor);
-    ModuleGroup& group = groups[{kind, format}];
-    group.kind = kind;
-    group.format = format;
-    ++group.count;
-    group.bytes += bytes_of(tensor);
-    const int64_t values = tensor.elements() * (format.starts_with("NVFP4") ? 2 : 1);
-    group.parameters += values;
-    summary.parameters += values;
-    of_module[module_of(name)] = &group;
-  }
-  for (const std::string_view name : files.names()) {
-    if (!stands_beside(name)) continue;
-    const StoredTensor stored = files.find(name);
-    if (last_part(name) == "pre_quant_scale") ++summary.pre_quant_scales;
-    count_nans(stored, summary);
-    const auto owner = of_module.find(module_of(name));
-    if (owner != of_module.end()) owner->second->bytes += bytes_of(*stored.info);
-  }
-  for (auto& [key, group] : groups) summary.groups.push_back(std::move(group));
-  std::stable_sort(summary.groups.begin(), summary.groups.end(),
-                   [](const ModuleGroup& a, const ModuleGroup& b) { return a.bytes > b.bytes; });
-  return summary;
-}
+CheckpointSummary summarise(const HfCheckpoint& files) { return Summary(files).make(); }
 
 }  // namespace gallop::model

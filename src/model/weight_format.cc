@@ -18,6 +18,10 @@ using checkpoint::HfCheckpoint;
 using checkpoint::shape_text;
 using checkpoint::StoredTensor;
 
+// Ends of the names of weights: floats, FP8 and ModelOpt's NVFP4, and compressed-tensors' NVFP4.
+constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kPacked = ".weight_packed";
+
 // Ends of names that belong to schemes this version does not compute.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kForeignEndings = {
     {{".qweight", "a GPTQ or AWQ integer weight"},
@@ -67,9 +71,8 @@ class LinearBinder {
  public:
   LinearBinder(const TensorBinding& linear, const HfCheckpoint& files)
       : linear_(linear), files_(files), prefix_(linear.name) {
-    constexpr std::string_view kEnding = ".weight";
-    CHECK(prefix_.ends_with(kEnding));
-    prefix_.resize(prefix_.size() - kEnding.size());
+    CHECK(prefix_.ends_with(kWeight));
+    prefix_.resize(prefix_.size() - kWeight.size());
   }
 
   Result<LinearTensors> bind();
@@ -110,9 +113,9 @@ Result<LinearTensors> LinearBinder::bind() {
 }
 
 Result<void> LinearBinder::bind_weight() {
-  if (has(".weight_packed")) return bind_nvfp4(".weight_packed");
-  const StoredTensor weight = find(".weight");
-  if (weight.info != nullptr && weight.info->dtype == DType::kU8) return bind_nvfp4(".weight");
+  if (has(kPacked)) return bind_nvfp4(kPacked);
+  const StoredTensor weight = find(kWeight);
+  if (weight.info != nullptr && weight.info->dtype == DType::kU8) return bind_nvfp4(kWeight);
   if (weight.info != nullptr && weight.info->dtype == DType::kF8E4M3) return bind_fp8();
   for (const std::string_view ending :
        {".weight_scale", ".weight_scale_2", ".weight_scale_inv", ".weight_global_scale"}) {
@@ -129,7 +132,9 @@ Result<void> LinearBinder::bind_weight() {
 
 void LinearBinder::bind_floats() {
   auto& weight = linear_.part->weight.emplace<ops::FloatWeight>();
-  place(".weight", linear_.shape, TensorKind::kMatrix, weight.weight);
+  place(kWeight, linear_.shape, TensorKind::kMatrix, weight.weight);
+  const StoredTensor stored = find(kWeight);
+  if (stored.info != nullptr) tensors_.format = dtype_name(stored.info->dtype);
 }
 
 // Source: NVIDIA Model-Optimizer, modelopt/torch/export/quant_utils.py (weight, weight_scale,
@@ -145,9 +150,11 @@ Result<void> LinearBinder::bind_nvfp4(std::string_view codes) {
   auto& weight = linear_.part->weight.emplace<ops::Nvfp4Weight>();
   place(codes, {n(), k() / 2}, TensorKind::kCodes, weight.codes);
   place(".weight_scale", {n(), k() / codec::kNvfp4Block}, TensorKind::kE4m3, weight.scales);
-  if (codes == ".weight_packed") {
+  if (codes == kPacked) {
+    tensors_.format = "NVFP4 (compressed-tensors)";
     ASSIGN_OR_RETURN(weight.global_divisor, scalar(".weight_global_scale"));
   } else {
+    tensors_.format = "NVFP4 (ModelOpt)";
     ASSIGN_OR_RETURN(weight.global_scale, scalar(".weight_scale_2"));
   }
   return {};
@@ -155,11 +162,12 @@ Result<void> LinearBinder::bind_nvfp4(std::string_view codes) {
 
 Result<void> LinearBinder::bind_fp8() {
   auto& weight = linear_.part->weight.emplace<ops::Fp8Weight>();
-  place(".weight", linear_.shape, TensorKind::kE4m3, weight.weight);
+  place(kWeight, linear_.shape, TensorKind::kE4m3, weight.weight);
   const auto tiles = [](int64_t extent) {
     return (extent + ops::Fp8Weight::kTile - 1) / ops::Fp8Weight::kTile;
   };
   const std::vector<int64_t> tiled = {tiles(n()), tiles(k())};
+  tensors_.format = "FP8 (128x128 scales)";
   if (has(".weight_scale_inv")) {
     place(".weight_scale_inv", tiled, TensorKind::kVector, weight.scales);
     tensors_.placed.back().view = Shape{tiled[0], tiled[1]};
@@ -170,8 +178,10 @@ Result<void> LinearBinder::bind_fp8() {
   place(".weight_scale", shape, TensorKind::kVector, weight.scales);
   Shape& view = tensors_.placed.back().view.emplace();
   if (shape.empty() || shape == std::vector<int64_t>{1}) {
+    tensors_.format = "FP8 (one scale)";
     view = Shape{1};
   } else if (shape == std::vector<int64_t>{n()} || shape == std::vector<int64_t>{n(), 1}) {
+    tensors_.format = "FP8 (a scale for each row)";
     view = Shape{n()};
   } else if (shape == tiled) {
     view = Shape{tiled[0], tiled[1]};
@@ -223,6 +233,20 @@ Result<void> LinearBinder::check_scales(std::string_view ending, Least least) co
 Result<LinearTensors> bind_linear(const TensorBinding& linear, const HfCheckpoint& files) {
   CHECK(linear.kind == TensorKind::kLinear && linear.part != nullptr);
   return LinearBinder(linear, files).bind();
+}
+
+std::optional<TensorBinding> linear_of(const StoredTensor& stored) {
+  const checkpoint::TensorInfo& info = *stored.info;
+  std::string_view prefix = info.name;
+  for (const std::string_view ending : {kPacked, kWeight}) {
+    if (!prefix.ends_with(ending) || info.shape.size() != 2 || info.elements() == 0) continue;
+    prefix.remove_suffix(ending.size());
+    const bool codes = ending == kPacked || info.dtype == DType::kU8;
+    return TensorBinding{.name = std::string(prefix) + std::string(kWeight),
+                         .shape = {info.shape[0], codes ? 2 * info.shape[1] : info.shape[1]},
+                         .kind = TensorKind::kLinear};
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string_view> foreign_scheme(std::string_view tensor_name) {

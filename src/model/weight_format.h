@@ -17,6 +17,7 @@
 namespace gallop::model {
 
 struct LinearTensors {
+  std::string format;                 // "BF16", "NVFP4 (ModelOpt)", "FP8 (one scale)", ...
   std::vector<TensorBinding> placed;  // none of them kLinear; their fields lie in the part
   std::vector<std::string> scalars;   // names of those that were read, or checked and not used
 };
@@ -27,6 +28,10 @@ struct LinearTensors {
 // NaN for a block of NVFP4 is let through. Errors name the tensor.
 Result<LinearTensors> bind_linear(const TensorBinding& linear,
                                   const checkpoint::HfCheckpoint& files);
+
+// The linear that a stored tensor is the weight of, without a part, in the shape [n, k] that the
+// tensor says; nothing for what is no weight of a linear.
+std::optional<TensorBinding> linear_of(const checkpoint::StoredTensor& stored);
 
 // The scheme whose tensors have such names, when it stores more than codes and scales (integers
 // with zero points, NVFP4 with low-rank branches); nothing for names of the formats above.

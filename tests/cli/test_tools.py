@@ -242,6 +242,7 @@ def test_inspect_tells_formats_and_counts_nan_scales(run, packed, tmp_path):
     groups = {(group["kind"], group["format"]): group for group in summary["groups"]}
     down = groups["down_proj", "NVFP4 (ModelOpt)"]
     assert (down["count"], down["parameters"]) == (4, 4 * 128 * 384)
+    assert (down["layers"], down["nan_scales"]) == ([0, 1, 2, 3], 0)
     assert down["bytes"] == 4 * (128 * 384 // 2 + 128 * 384 // 16 + 4 + 4)
     assert ("in_proj_a", "BF16") in groups and summary["nan_scales"] == 0
     assert summary["load_error"] is None
@@ -255,6 +256,8 @@ def test_inspect_tells_formats_and_counts_nan_scales(run, packed, tmp_path):
     tensors.write_bytes(raw)
     summary = json.loads(run("inspect", tmp_path, "--json").stdout)
     assert summary["nan_scales"] == 2 and summary["nan_tensors"] == [name]
+    assert {group["kind"]: group["nan_scales"] for group in summary["groups"]
+            if group["nan_scales"] > 0} == {"down_proj": 2}
     assert name in run("inspect", tmp_path).stdout
 
 

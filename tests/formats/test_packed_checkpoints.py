@@ -94,6 +94,39 @@ def test_packing_is_close_to_the_source(gallop, foal, make, reference, tmp_path)
     assert 0 < error < 0.2 * np.linalg.norm(source["logits.1"])
 
 
+FORMATS = {
+    "modelopt-nvfp4": "NVFP4 (ModelOpt)", "modelopt-awq": "NVFP4 (ModelOpt)",
+    "compressed-tensors": "NVFP4 (compressed-tensors)", "fp8-tensor": "FP8 (one scale)",
+    "fp8-channel": "FP8 (a scale for each row)", "fp8-tiles": "FP8 (128x128 scales)",
+}
+
+
+@pytest.mark.parametrize("scheme", packed.SCHEMES)
+def test_inspect_names_the_format_of_each_kind_of_linear(gallop, foal, make, scheme):
+    directory = make(scheme, True) / "target"
+    summary = json.loads(run([gallop, "inspect", directory, "--json"]).stdout)
+    groups = {group["kind"]: group for group in summary["groups"]}
+    assert len(groups) == len(summary["groups"]) - 1, "one format each, but two of vectors"
+    tensors = packed.read_tensors(foal / "target" / packed.SINGLE)
+    stored = packed.read_tensors(directory / packed.SINGLE)
+    for name, tensor in tensors.items():
+        if not packed.is_linear(name, tensor):
+            continue
+        group = groups[name.split(".")[-2]]
+        assert group["format"] == FORMATS[scheme]
+        ours = [other for other in tensors if name.split(".")[-2:] == other.split(".")[-2:]]
+        assert group["count"] == len(ours)
+        assert group["layers"] == sorted({int(other.split(".")[2]) for other in ours
+                                          if other.startswith("model.layers.")})
+        assert group["pre_quant_scales"] == (len(ours) if scheme == "modelopt-awq" else 0)
+        beside = tuple(other.removesuffix("weight") for other in ours)
+        assert group["bytes"] == sum(len(raw) for other, (_, _, raw) in stored.items()
+                                     if other.startswith(beside))
+    assert sum(group["bytes"] for group in summary["groups"]) == summary["bytes"]
+    text = run([gallop, "inspect", directory]).stdout
+    assert FORMATS[scheme] in text and " 0-7" in text
+
+
 def test_blocks_without_a_scale_are_zero(gallop, foal, tmp_path, reference):
     """NaN scale bytes, as faulty exports hold them: counted once, and the block is zero."""
     name = "model.layers.2.mlp.down_proj"
