@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,13 +16,10 @@
 #include "base/machine.h"
 #include "base/thread_pool.h"
 #include "cache/page_math.h"
-#include "checkpoint/hf_checkpoint.h"
 #include "cli/open_generator.h"
 #include "cli/report.h"
 #include "cli/units.h"
-#include "model/config.h"
-#include "model/drafter_config.h"
-#include "model/model_cache.h"
+#include "model/weight_loader.h"
 #include "ops/cpu/cpu_backend.h"
 #include "ops/cpu/instruction_set.h"
 #include "ops/cpu/machine_rates.h"
@@ -64,57 +62,34 @@ Result<Json> describe_machine() {
               {"cuda", false}};
 }
 
-int64_t tensor_bytes(const checkpoint::HfCheckpoint& files) {
-  int64_t bytes = 0;
-  for (const checkpoint::SafetensorsFile& file : files.files()) {
-    for (const checkpoint::TensorInfo& tensor : file.tensors()) {
-      bytes += static_cast<int64_t>(tensor.end - tensor.begin);
-    }
-  }
-  return bytes;
-}
-
-Error config_error(const std::filesystem::path& directory, const Error& error) {
-  return Error{(directory / "config.json").string() + ": " + error.message, error.code,
-               error.param};
-}
-
-// What the defaults of `serve` make of the memory: pages in half of what is available.
+// What the defaults of `serve` and `generate` make of the memory, by the functions that they use.
 Result<Json> describe_model(const DoctorOptions& options) {
-  ASSIGN_OR_RETURN(const auto files, checkpoint::HfCheckpoint::open(options.model));
-  const Result<model::ModelConfig> config = model::parse_model_config(files.config());
-  if (!config.ok()) return config_error(options.model, config.error());
-  std::optional<model::DrafterConfig> drafter;
-  int64_t weights = tensor_bytes(files);
+  ASSIGN_OR_RETURN(const model::LoadedModel target, model::load_model(options.model));
+  std::optional<model::LoadedDrafter> drafter;
   if (!options.drafter.empty()) {
-    ASSIGN_OR_RETURN(const auto drafter_files, checkpoint::HfCheckpoint::open(options.drafter));
-    const Result<model::DrafterConfig> parsed = model::parse_drafter_config(drafter_files.config());
-    if (!parsed.ok()) return config_error(options.drafter, parsed.error());
-    const Result<void> match = model::check_drafter_matches(*parsed, *config);
-    if (!match.ok()) return config_error(options.drafter, match.error());
-    drafter = *parsed;
-    weights += tensor_bytes(drafter_files);
+    ASSIGN_OR_RETURN(drafter, model::load_drafter(options.drafter, target.config));
   }
+  const int32_t context = target.config.max_positions;
+  const engine::ExecutorLimits limits{.max_num_seqs = GeneratorOptions{}.max_num_seqs,
+                                      .max_block = drafter ? drafter->config.block : 1,
+                                      .max_model_len = context,
+                                      .stop_ids = {}};
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(1);
-  const int32_t block = drafter ? drafter->block : 1;
-  // Untouched, it takes no memory: the arena's own sum of a sequence's states.
-  ASSIGN_OR_RETURN(
-      const model::ModelCache state,
-      model::allocate_cache(*config, {.page_tokens = 1, .slots = 1, .max_block = block}, *backend));
-  const int64_t page_bytes =
-      cache_page_bytes(*config, drafter ? &*drafter : nullptr, backend->cache_dtype());
+  ASSIGN_OR_RETURN(const ModelMemory memory,
+                   model_memory(target, drafter ? &*drafter : nullptr, limits.max_block, *backend));
   const int64_t available = available_memory_bytes();
-  const engine::ExecutorLimits limits{
-      .max_block = block, .max_model_len = config->max_positions, .stop_ids = {}};
-  const int64_t fits = fitting_context(limits, page_bytes, available);
+  const int64_t budget = memory.cache_budget(limits.max_num_seqs, available);
+  const int64_t fits = fitting_context(limits, memory.page, budget);
   return Json{{"directory", options.model.string()},
-              {"weight_bytes", weights},
-              {"state_bytes_per_sequence", static_cast<int64_t>(state.memory.bytes())},
-              {"cache_bytes_per_token", page_bytes / cache::kPageTokens},
-              {"cache_budget_bytes", available / 2},
-              {"context_tokens", std::clamp<int64_t>(fits, 0, config->max_positions)},
-              {"context_tokens_max", config->max_positions},
-              {"weights_fit", weights <= available}};
+              {"weight_bytes", memory.weights},
+              {"sequences", limits.max_num_seqs},
+              {"state_bytes_per_sequence", memory.state},
+              {"cache_bytes_per_token", memory.page / cache::kPageTokens},
+              {"memory_available_bytes", available},
+              {"cache_budget_bytes", budget},
+              {"context_tokens", std::clamp<int64_t>(fits, 0, context)},
+              {"context_tokens_max", context},
+              {"weights_fit", memory.weights <= available}};
 }
 
 void print_machine(const Json& machine) {
@@ -149,10 +124,14 @@ void print_model(const Json& model) {
       bytes_text(model["weight_bytes"]),
       model["weights_fit"].get<bool>() ? "" : ", more than the available memory",
       bytes_text(model["state_bytes_per_sequence"]), bytes_text(model["cache_bytes_per_token"]));
-  std::cout << fmt::format("  context {} tokens{}: half of the available memory is {}\n", context,
-                           context < most ? fmt::format(" of the model's {}", most)
-                                          : std::string(", all of the model's"),
-                           bytes_text(model["cache_budget_bytes"]));
+  std::cout << fmt::format(
+      "  context {} tokens{}: the cache may take {}, of {} available\n"
+      "  (half of it, or what the weights and the states of {} sequences leave)\n",
+      context,
+      context < most ? fmt::format(" of the model's {}", most)
+                     : std::string(", all of the model's"),
+      bytes_text(model["cache_budget_bytes"]), bytes_text(model["memory_available_bytes"]),
+      model["sequences"].get<int32_t>());
 }
 
 Result<void> run_doctor(const DoctorOptions& options) {

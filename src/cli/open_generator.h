@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "engine/executor.h"
 #include "engine/generator.h"
+#include "model/weight_loader.h"
 #include "ops/backend.h"
 
 namespace gallop::cli {
@@ -25,19 +26,30 @@ struct GeneratorOptions {
   int32_t vocab_limit = 0;  // Tokenizer::vocab_limit(); 0: all rows of the model
 };
 
-// Key-value bytes of one page, over all attention layers of target and drafter (which may be null);
-// at least 1.
-int64_t cache_page_bytes(const model::ModelConfig& target, const model::DrafterConfig* drafter,
-                         DType cache_dtype);
+// What a model takes of the memory, in bytes.
+struct ModelMemory {
+  int64_t weights = 0;  // of target and drafter
+  int64_t state = 0;    // of each sequence that may run
+  int64_t page = 1;     // keys and values of one page in target and drafter, at least 1
 
-// The longest context, in tokens, whose pages half of the available memory holds.
+  // What cache pages may take: half of the available memory, or what weights and states leave of
+  // it where that is less.
+  int64_t cache_budget(int32_t max_num_seqs, int64_t available_bytes) const;
+};
+
+// `drafter` may be null; `max_block` as in ExecutorLimits.
+Result<ModelMemory> model_memory(const model::LoadedModel& target,
+                                 const model::LoadedDrafter* drafter, int32_t max_block,
+                                 ops::Backend& backend);
+
+// The longest context, in tokens, whose pages the budget holds.
 int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,
-                        int64_t available_bytes);
+                        int64_t budget_bytes);
 
-// Cache pages: what all sequences could need, in at most half of the available memory. An error
-// when not even one sequence could use the whole context.
+// Cache pages: what all sequences could need, within the budget. An error when not even one
+// sequence could use the whole context.
 Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
-                           int64_t available_bytes);
+                           int64_t budget_bytes);
 
 // Loads and checks the checkpoints, plans the memory (printed on stderr) and starts the engine
 // thread. The model's stop ids come from generation_config.json, else config.json.

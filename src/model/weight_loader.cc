@@ -230,7 +230,26 @@ Result<void> load_tensors(const std::vector<TensorBinding>& table, bool tied_hea
   return {};
 }
 
+int64_t bytes_of(const HfCheckpoint& files, const std::vector<std::string>& set_aside) {
+  int64_t bytes = 0;
+  for (const std::string_view name : files.names()) {
+    bytes += static_cast<int64_t>(files.find(name).bytes.size());
+  }
+  for (const std::string& name : set_aside) {
+    bytes -= static_cast<int64_t>(files.find(name).bytes.size());
+  }
+  return bytes;
+}
+
 }  // namespace
+
+int64_t weight_bytes(const LoadedModel& model) {
+  return bytes_of(model.storage.files, model.set_aside);
+}
+
+int64_t weight_bytes(const LoadedDrafter& drafter) {
+  return bytes_of(drafter.storage.files, drafter.set_aside);
+}
 
 Result<LoadedModel> load_model(const std::filesystem::path& directory) {
   ASSIGN_OR_RETURN(HfCheckpoint files, HfCheckpoint::open(directory));

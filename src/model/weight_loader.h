@@ -39,6 +39,10 @@ struct LoadedDrafter {
   WeightStorage storage;
 };
 
+// Bytes of the tensors that are used: mapped, but each step reads them all.
+int64_t weight_bytes(const LoadedModel& model);
+int64_t weight_bytes(const LoadedDrafter& drafter);
+
 Result<LoadedModel> load_model(const std::filesystem::path& directory);
 Result<LoadedDrafter> load_drafter(const std::filesystem::path& directory,
                                    const ModelConfig& target);

@@ -4,6 +4,7 @@ import csv
 import datetime
 import hashlib
 import json
+import math
 import os
 import re
 import socket
@@ -300,6 +301,33 @@ def test_doctor(run, foal):
     assert 0 < model["context_tokens"] <= model["context_tokens_max"] == 32768
     text = run("doctor").stdout
     assert "no CUDA backend" in text and machine["instruction_set"] in text
+
+
+def test_doctor_counts_the_weights(run, tmp_path):
+    """Weights of more than half of the memory, in a sparse file, leave less than the other half."""
+    target = tmp_path / "target"
+    available = json.loads(run("doctor", "--json").stdout)["memory_available_bytes"]
+    # As many as it takes for MLPs half as wide as a config may say.
+    layers = 4 + available * 7 // 10 // (3 * 2 * 128 << 19)
+    run("make-model", target, "--shape", "qwen3.5-tiny", "--layers", layers, "--seed", 1)
+    config = json.loads((target / "config.json").read_text())
+    wide = available * 7 // 10 // (3 * 2 * layers * config["hidden_size"])
+    (target / "config.json").write_text(json.dumps({**config, "intermediate_size": wide}))
+    header, end = {}, 0
+    for name, (dtype, shape, _) in read_tensors(target / "model.safetensors").items():
+        shape = [wide if extent == config["intermediate_size"] else extent for extent in shape]
+        begin, end = end, end + math.prod(shape) * {"BF16": 2, "F32": 4}[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with (target / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    model = json.loads(run("doctor", "--model", target, "--json").stdout)["model"]
+    assert model["weight_bytes"] == end and model["weights_fit"]
+    assert model["cache_budget_bytes"] == (model["memory_available_bytes"] - end
+                                           - 8 * model["state_bytes_per_sequence"])
+    assert model["cache_budget_bytes"] < 0.4 * available
 
 
 def test_doctor_refuses(run, foal, tmp_path):
