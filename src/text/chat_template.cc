@@ -11,7 +11,6 @@
 namespace gallop::text {
 namespace {
 
-constexpr size_t kMaxTemplateBytes = 4u << 20;
 constexpr size_t kMaxConfigBytes = 64u << 20;
 
 struct NamedTemplate {
@@ -112,7 +111,7 @@ Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& directory) 
   std::vector<NamedTemplate> templates;
   std::filesystem::path origin = template_path;
   if (file_exists(template_path)) {
-    ASSIGN_OR_RETURN(std::string source, read_file(template_path, kMaxTemplateBytes));
+    ASSIGN_OR_RETURN(std::string source, read_file(template_path, jinja::kMaxSourceBytes));
     templates.push_back({"default", std::move(source)});
   } else if (config.contains("chat_template") && !config["chat_template"].is_null()) {
     ASSIGN_OR_RETURN(templates, read_templates(config["chat_template"], config_path));

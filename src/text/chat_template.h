@@ -31,8 +31,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
-  // The prompt's exact bytes. A template that raises, or exceeds 3 s, 64 MB of output or the depth
-  // limit, is an error with its message. Safe from several threads at once.
+  // The prompt's exact bytes. A template that raises, or exceeds 3 s, 64 MB for all its values and
+  // texts or the depth limit, is an error with its message. Safe from several threads at once.
   Result<std::string> render(const ChatInput& input) const;
 
   // The source of the template that render() takes with or without tools: which roles it knows is

@@ -34,9 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& [name, value] : kJson.items()) variables.emplace_back(name, &value);
   gallop::text::jinja::Limits limits;
   limits.work = 200'000;
-  limits.text_bytes = 1u << 20;
-  limits.live_bytes = 16u << 20;
+  limits.memory_bytes = 16u << 20;
   const auto text = parsed->render(variables, limits);
-  if (text.ok()) CHECK_LE(text->size(), limits.text_bytes);
+  if (text.ok()) CHECK_LE(text->size(), limits.memory_bytes);
   return 0;
 }

@@ -16,18 +16,35 @@ CONVERSATIONS = 100
 FULL_CONVERSATIONS = 4000
 
 
-@pytest.mark.parametrize("name", ["foal", "qwen3_5_style", "qwen3_6_style", "qwen3_8_style",
-                                  "torture"])
-def test_generated_conversations(name, request, gallop, foal, full, tmp_path):
+@pytest.fixture(params=["foal", "qwen3_5_style", "qwen3_6_style", "qwen3_8_style", "torture"])
+def template(request, foal):
+    """A template's name and source."""
+    path = foal / "target" / "chat_template.jinja" if request.param == "foal" else (
+        request.path.parent / "templates" / f"{request.param}.jinja")
+    return request.param, path.read_bytes().decode("utf-8")
+
+
+def test_generated_conversations(template, request, gallop, full, tmp_path):
     count = request.config.getoption("--conversations") or (
         FULL_CONVERSATIONS if full else CONVERSATIONS)
-    path = foal / "target" / "chat_template.jinja" if name == "foal" else (
-        request.path.parent / "templates" / f"{name}.jinja")
+    name, source = template
     maker = Maker(f"{name}-20261125")
     cases = [maker.conversation() for _ in range(count)]
-    rendered = compare(gallop, tmp_path, path.read_bytes().decode("utf-8"), cases)
+    rendered = compare(gallop, tmp_path, source, cases)
     assert rendered >= count // 2, "most conversations must render"
     print(f"{name}: {rendered} of {count} render, all equal")
+
+
+def test_long_conversations(template, gallop, tmp_path):
+    """1 MB in 1,000 messages and 1 MB in one are far from the limits of time and memory."""
+    name, source = template
+    maker = Maker(f"{name}-long-20261125")
+    texts = [" ".join(maker.text() or "x" for _ in range(60))[:1000] for _ in range(1000)]
+    roles = ["user", "assistant"]
+    many = [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)]
+    one = [{"role": "user", "content": "\n".join(texts)}]
+    cases = [{"messages": many, "tools": [maker.tool() for _ in range(100)]}, {"messages": one}]
+    assert compare(gallop, tmp_path, source, cases) == 2
 
 
 def test_snippets(gallop, tmp_path):

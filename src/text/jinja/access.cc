@@ -9,29 +9,25 @@
 namespace gallop::text::jinja {
 namespace {
 
-[[noreturn]] void fail_undefined(const Runtime& runtime, const Value& value) {
-  runtime.fail(value.object() != nullptr ? value.as<UndefinedObject>().message
-                                         : "an undefined value is used");
-}
-
 std::string object_name(const Value& value) {
   return value.is(Kind::kNone) ? "None" : fmt::format("{} object", type_name(value));
 }
 
 Value missing(Runtime& runtime, const Value& value, const Value& key) {
   if (key.is_string()) {
-    return runtime.undefined(
-        fmt::format("'{}' has no attribute {}", object_name(value), to_repr(runtime, key)));
+    return runtime.undefined(fmt::format("'{}' has no attribute {}", object_name(value),
+                                         excerpt(to_repr(runtime, key))));
   }
   return runtime.undefined(
-      fmt::format("{} has no element {}", object_name(value), to_repr(runtime, key)));
+      fmt::format("{} has no element {}", object_name(value), excerpt(to_repr(runtime, key))));
 }
 
-Value missing(Runtime& runtime, const Value& value, const std::string& name) {
-  return runtime.undefined(fmt::format("'{}' has no attribute '{}'", object_name(value), name));
+Value missing(Runtime& runtime, const Value& value, std::string_view name) {
+  return runtime.undefined(
+      fmt::format("'{}' has no attribute '{}'", object_name(value), excerpt(name)));
 }
 
-Value loop_attribute(Runtime& runtime, const LoopObject& loop, const std::string& name) {
+Value loop_attribute(Runtime& runtime, const LoopObject& loop, std::string_view name) {
   const auto index = static_cast<int64_t>(loop.index);
   const auto count = static_cast<int64_t>(loop.items->items.size());
   if (name == "index") return Value::integer(index + 1);
@@ -51,7 +47,7 @@ Value loop_attribute(Runtime& runtime, const LoopObject& loop, const std::string
   return loop.items->items[loop.index + 1];
 }
 
-bool is_loop_attribute(const std::string& name) {
+bool is_loop_attribute(std::string_view name) {
   static constexpr std::string_view kNames[] = {"index",     "index0",   "first",   "last",
                                                 "length",    "depth",    "depth0",  "revindex",
                                                 "revindex0", "previtem", "nextitem"};
@@ -59,14 +55,14 @@ bool is_loop_attribute(const std::string& name) {
 }
 
 // What Python's getattr finds; false when there is no such attribute.
-bool find_attribute(Runtime& runtime, const Value& value, const std::string& name, Value& out) {
+bool find_attribute(Runtime& runtime, const Value& value, std::string_view name, Value& out) {
+  runtime.tick_compare(name.size());
   if (is_mutator(value, name)) {
     out = runtime.undefined(unsafe_message(value, name));
     return true;
   }
   if (has_method(value, name)) {
-    auto method = std::make_shared<MethodObject>();
-    runtime.charge(*method, name.size());
+    auto method = make_metered<MethodObject>();
     method->self = value;
     method->name = name;
     out = Value(Kind::kMethod, std::move(method));
@@ -78,7 +74,9 @@ bool find_attribute(Runtime& runtime, const Value& value, const std::string& nam
       out = loop_attribute(runtime, value.as<LoopObject>(), name);
       return true;
     case Kind::kNamespace: {
-      const Value* const found = value.as<NamespaceObject>().find(name);
+      auto& space = value.as<NamespaceObject>();
+      runtime.tick_compare(space.attributes.size() * (8 + name.size()));
+      const Value* const found = space.find(name);
       if (found == nullptr) return false;
       out = *found;
       return true;
@@ -95,7 +93,7 @@ bool find_attribute(Runtime& runtime, const Value& value, const std::string& nam
 }
 
 // The element at a Python index (negative ones count from the end), or null.
-const Value* element(const std::vector<Value>& items, int64_t index) {
+const Value* element(const List<Value>& items, int64_t index) {
   const auto count = static_cast<int64_t>(items.size());
   if (index < 0) index += count;
   return index >= 0 && index < count ? &items[static_cast<size_t>(index)] : nullptr;
@@ -137,9 +135,9 @@ bool string_element(Runtime& runtime, const Value& value, int64_t index, Value& 
   if (index < 0) index += count;
   if (index < 0 || index >= count) return false;
   const auto& object = value.as<StringObject>();
-  runtime.tick(object.ascii ? 1 : object.text.size() / 4);
+  if (!object.ascii) runtime.tick_scan(object.text);
   const Cursor cursor(object, index, count);
-  out = runtime.string(std::string(cursor.character()), object.safe);
+  out = runtime.string(Text(cursor.character()), object.safe);
   return true;
 }
 
@@ -149,8 +147,9 @@ bool find_item(Runtime& runtime, const Value& value, const Value& key, Value& ou
   switch (value.kind()) {
     case Kind::kDict: {
       if (key.is_string()) {
+        runtime.tick_scan(key.text());
         found = value.as<DictObject>().find_text(key.text());
-      } else if (std::string hash; hash_key(key, hash)) {
+      } else if (Text hash; hash_key(key, hash)) {
         found = value.as<DictObject>().find(hash);
       }
       break;
@@ -214,11 +213,11 @@ int64_t slice_length(const SliceBounds& bounds) {
 Value slice_string(Runtime& runtime, const Value& value, const Value* begin, const Value* end,
                    const Value* step) {
   const auto& object = value.as<StringObject>();
-  runtime.tick(1 + object.text.size() / 4);
+  runtime.tick_scan(object.text);
   const int64_t count = length(runtime, value);
   const SliceBounds bounds = resolve_slice(runtime, count, begin, end, step);
   const int64_t characters = slice_length(bounds);
-  std::string out;
+  Text out;
   if (characters > 0) {
     Cursor cursor(object, bounds.begin, count);
     out += cursor.character();
@@ -232,11 +231,12 @@ Value slice_string(Runtime& runtime, const Value& value, const Value* begin, con
 
 }  // namespace
 
-Value attribute(Runtime& runtime, const Value& value, const std::string& name) {
-  if (value.is_undefined()) fail_undefined(runtime, value);
+Value attribute(Runtime& runtime, const Value& value, std::string_view name) {
+  if (value.is_undefined()) runtime.fail_undefined(value);
   Value out;
   if (find_attribute(runtime, value, name, out)) return out;
   if (value.is(Kind::kDict)) {
+    runtime.tick_scan(name);
     const Value* const found = value.as<DictObject>().find_text(name);
     if (found != nullptr) return *found;
   }
@@ -244,7 +244,7 @@ Value attribute(Runtime& runtime, const Value& value, const std::string& name) {
 }
 
 Value item(Runtime& runtime, const Value& value, const Value& key) {
-  if (value.is_undefined()) fail_undefined(runtime, value);
+  if (value.is_undefined()) runtime.fail_undefined(value);
   Value out;
   if (find_item(runtime, value, key, out)) return out;
   if (key.is_string() && find_attribute(runtime, value, key.text(), out)) return out;
@@ -255,15 +255,15 @@ Value slice(Runtime& runtime, const Value& value, const Value* begin, const Valu
             const Value* step) {
   switch (value.kind()) {
     case Kind::kUndefined:
-      fail_undefined(runtime, value);
+      runtime.fail_undefined(value);
     case Kind::kString:
       return slice_string(runtime, value, begin, end, step);
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kRange: {
       const Items iterated = iterate(runtime, value);
-      const std::vector<Value>& source = iterated.all();
-      std::vector<Value> items;
+      const List<Value>& source = iterated.all();
+      List<Value> items;
       const auto bounds =
           resolve_slice(runtime, static_cast<int64_t>(source.size()), begin, end, step);
       for (int64_t i = 0; i < slice_length(bounds); ++i) {
@@ -283,7 +283,7 @@ int64_t length(Runtime& runtime, const Value& value) {
       return 0;
     case Kind::kString: {
       const auto& object = value.as<StringObject>();
-      runtime.tick(1 + object.text.size() / 32);
+      if (!object.ascii) runtime.tick_scan(object.text);
       return static_cast<int64_t>(object.ascii ? object.text.size()
                                                : count_code_points(object.text));
     }
@@ -321,9 +321,10 @@ bool is_iterable(const Value& value) {
 
 Items iterate(Runtime& runtime, const Value& value) {
   if (value.is_sequence() || value.is(Kind::kView)) {
+    runtime.tick(1 + value.items().size());
     return Items(std::static_pointer_cast<const ListObject>(value.shared()));
   }
-  std::vector<Value> items;
+  List<Value> items;
   switch (value.kind()) {
     case Kind::kUndefined:
       break;
@@ -339,7 +340,6 @@ Items iterate(Runtime& runtime, const Value& value) {
       break;
     case Kind::kRange: {
       const auto& range = value.as<RangeObject>();
-      runtime.tick(static_cast<size_t>(range.size()));
       for (int64_t i = 0; i < range.size(); ++i) {
         items.push_back(Value::integer(range.start + i * range.step));
       }

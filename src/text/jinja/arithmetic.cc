@@ -34,9 +34,7 @@ const char* symbol(Operator op) {
 }
 
 void check_defined(const Runtime& runtime, const Value& value) {
-  if (!value.is_undefined()) return;
-  runtime.fail(value.object() != nullptr ? value.as<UndefinedObject>().message
-                                         : "an undefined value is used");
+  if (value.is_undefined()) runtime.fail_undefined(value);
 }
 
 Value integer_power(const Runtime& runtime, int64_t base, int64_t exponent) {
@@ -132,31 +130,26 @@ Value float_operation(const Runtime& runtime, Operator op, double left, double r
   return Value::real(quotient == 0 ? std::copysign(0.0, left / right) : floored);
 }
 
+// The bytes of `times` copies, if they fit.
+size_t check_copies(const Runtime& runtime, size_t bytes, size_t times) {
+  size_t total = 0;
+  if (__builtin_mul_overflow(bytes, times, &total)) total = std::numeric_limits<size_t>::max();
+  runtime.check_memory(total);
+  return total;
+}
+
 Value repeat(Runtime& runtime, const Value& value, int64_t count) {
   const auto times = static_cast<size_t>(std::max<int64_t>(count, 0));
   if (value.is_string()) {
-    const std::string& text = value.text();
-    size_t bytes = 0;
-    if (__builtin_mul_overflow(text.size(), times, &bytes)) {
-      bytes = std::numeric_limits<size_t>::max();
-    }
-    runtime.reserve_text(bytes);
-    std::string out;
-    out.reserve(bytes);
+    const Text& text = value.text();
+    Text out;
+    out.reserve(check_copies(runtime, text.size(), times));
     for (size_t i = 0; !text.empty() && i < times; ++i) out += text;
     return runtime.string(std::move(out), value.is_safe());
   }
-  const std::vector<Value>& items = value.items();
-  size_t total = 0;
-  if (__builtin_mul_overflow(items.size(), times, &total)) {
-    total = std::numeric_limits<size_t>::max();
-  }
-  if (total > runtime.limits().live_bytes / sizeof(Value)) {
-    runtime.fail("the repeated list is too long");
-  }
-  runtime.tick(total);
-  std::vector<Value> out;
-  out.reserve(total);
+  const List<Value>& items = value.items();
+  List<Value> out;
+  out.reserve(check_copies(runtime, items.size() * sizeof(Value), times) / sizeof(Value));
   for (size_t i = 0; !items.empty() && i < times; ++i) {
     out.insert(out.end(), items.begin(), items.end());
   }
@@ -164,8 +157,9 @@ Value repeat(Runtime& runtime, const Value& value, int64_t count) {
 }
 
 Value concatenate(Runtime& runtime, const Value& left, const Value& right) {
-  runtime.tick(left.items().size() + right.items().size());
-  std::vector<Value> items = left.items();
+  List<Value> items;
+  items.reserve(left.items().size() + right.items().size());
+  items.insert(items.end(), left.items().begin(), left.items().end());
   items.insert(items.end(), right.items().begin(), right.items().end());
   return left.is(Kind::kList) ? runtime.list(std::move(items)) : runtime.tuple(std::move(items));
 }
@@ -173,17 +167,16 @@ Value concatenate(Runtime& runtime, const Value& left, const Value& right) {
 // Adding to what `safe` gave escapes the other side, as markupsafe does.
 Value add_strings(Runtime& runtime, const Value& left, const Value& right) {
   if (left.is_safe() != right.is_safe()) {
-    const std::string plain = escape_html(left.is_safe() ? right.text() : left.text());
+    const Text plain = escape_html(left.is_safe() ? right.text() : left.text());
     return runtime.string(left.is_safe() ? left.text() + plain : plain + right.text(), true);
   }
-  runtime.reserve_text(left.text().size() + right.text().size());
   return runtime.string(left.text() + right.text(), left.is_safe());
 }
 
 }  // namespace
 
-std::string escape_html(std::string_view text) {
-  std::string out;
+Text escape_html(std::string_view text) {
+  Text out;
   for (const char c : text) {
     switch (c) {
       case '&':

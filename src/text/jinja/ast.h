@@ -127,6 +127,8 @@ struct Statement {
 struct Program {
   Block body;
   std::vector<std::string> names;  // of all variables, by NameId
+  // Names that the interpreter itself binds.
+  NameId loop = 0, caller = 0, kwargs = 0, varargs = 0;
 };
 
 }  // namespace gallop::text::jinja

@@ -39,7 +39,7 @@ class Comparer {
   bool less(const Value& left, const Value& right);
 
  private:
-  bool equal_items(const std::vector<Value>& left, const std::vector<Value>& right);
+  bool equal_items(const List<Value>& left, const List<Value>& right);
   bool equal_dicts(const DictObject& left, const DictObject& right);
 
   Runtime& runtime_;
@@ -63,7 +63,7 @@ bool Comparer::equal(const Value& left, const Value& right) {
     case Kind::kBigInt:
       return left.digits() == right.digits();
     case Kind::kString:
-      runtime_.tick(left.text().size() / 64);
+      runtime_.tick_compare(left.text().size());
       return left.text() == right.text();
     case Kind::kList:
     case Kind::kTuple:
@@ -81,7 +81,7 @@ bool Comparer::equal(const Value& left, const Value& right) {
   }
 }
 
-bool Comparer::equal_items(const std::vector<Value>& left, const std::vector<Value>& right) {
+bool Comparer::equal_items(const List<Value>& left, const List<Value>& right) {
   if (&left == &right) return true;
   if (left.size() != right.size()) return false;
   for (size_t i = 0; i < left.size(); ++i) {
@@ -94,7 +94,7 @@ bool Comparer::equal_dicts(const DictObject& left, const DictObject& right) {
   if (&left == &right) return true;
   if (left.entries.size() != right.entries.size()) return false;
   for (const auto& [key, value] : left.entries) {
-    std::string hash;
+    Text hash;
     if (!hash_key(key, hash)) return false;
     const Value* const other = right.find(hash);
     if (other == nullptr || !equal(value, *other)) return false;
@@ -106,13 +106,11 @@ bool Comparer::less(const Value& left, const Value& right) {
   runtime_.tick();
   if (left.is_number() && right.is_number()) return compare_numbers(left, right) == -1;
   if (left.is_string() && right.is_string()) {
-    runtime_.tick(left.text().size() / 64);
+    runtime_.tick_compare(left.text().size());
     return left.text() < right.text();  // bytes of UTF-8 order like code points
   }
   for (const Value* side : {&left, &right}) {
-    if (side->is_undefined() && side->object() != nullptr) {
-      runtime_.fail(side->as<UndefinedObject>().message);
-    }
+    if (side->is_undefined()) runtime_.fail_undefined(*side);
   }
   if (left.is_sequence() && left.kind() == right.kind()) {
     const DepthGuard guard(runtime_, depth_, runtime_.limits().value_depth + 1);
@@ -144,13 +142,13 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
         runtime.fail(
             fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
       }
-      const std::string& text = container.text();
-      const std::string& part = item.text();
-      runtime.tick(1 + text.size() / 32);
+      const Text& text = container.text();
+      const Text& part = item.text();
+      runtime.tick_scan(text);
       return part.empty() || memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
     }
     case Kind::kDict: {
-      std::string hash;
+      Text hash;
       if (!hash_key(item, hash)) {
         runtime.fail(fmt::format("unhashable type: '{}'", type_name(item)));
       }
@@ -163,7 +161,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
     runtime.fail(fmt::format("argument of type '{}' is not iterable", type_name(container)));
   }
   for (const Value& candidate : iterate(runtime, container)) {
-    if (same_object(candidate, item) || equal(runtime, candidate, item)) return true;
+    if (same_object(runtime, candidate, item) || equal(runtime, candidate, item)) return true;
   }
   return false;
 }

@@ -16,13 +16,13 @@ bool one_of(std::string_view name, Names names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::string key_of(const Runtime& runtime, const Value& key) {
-  std::string hash;
+Text key_of(const Runtime& runtime, const Value& key) {
+  Text hash;
   if (!hash_key(key, hash)) runtime.fail(fmt::format("unhashable type: '{}'", type_name(key)));
   return hash;
 }
 
-Value call_dict_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_dict_method(Runtime& runtime, const Value& self, std::string_view name,
                        const Arguments& arguments) {
   const auto& dict = self.as<DictObject>();
   if (name == "get") {
@@ -33,7 +33,7 @@ Value call_dict_method(Runtime& runtime, const Value& self, const std::string& n
   }
   bind(runtime, name, arguments, {});
   if (name == "copy") return self;
-  std::vector<Value> items;
+  List<Value> items;
   items.reserve(dict.entries.size());
   for (const auto& [key, value] : dict.entries) {
     items.push_back(name == "keys" ? key : name == "values" ? value : runtime.tuple({key, value}));
@@ -44,7 +44,7 @@ Value call_dict_method(Runtime& runtime, const Value& self, const std::string& n
                       std::move(items));
 }
 
-Value call_list_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_list_method(Runtime& runtime, const Value& self, std::string_view name,
                        const Arguments& arguments) {
   if (name == "copy") {
     bind(runtime, name, arguments, {});
@@ -59,12 +59,12 @@ Value call_list_method(Runtime& runtime, const Value& self, const std::string& n
     ++count;
   }
   if (name == "index") {
-    runtime.fail(fmt::format("{} is not in list", to_repr(runtime, *bound[0])));
+    runtime.fail(fmt::format("{} is not in list", excerpt(to_repr(runtime, *bound[0]))));
   }
   return Value::integer(count);
 }
 
-Value call_loop_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_loop_method(Runtime& runtime, const Value& self, std::string_view name,
                        const Arguments& arguments) {
   auto& loop = self.as<LoopObject>();
   if (!arguments.named.empty()) runtime.fail(fmt::format("loop.{} takes no names", name));
@@ -72,7 +72,7 @@ Value call_loop_method(Runtime& runtime, const Value& self, const std::string& n
     if (arguments.positional.empty()) runtime.fail("no items for cycling given");
     return arguments.positional[loop.index % arguments.positional.size()];
   }
-  std::string text;
+  Text text;
   for (const Value& value : arguments.positional) text += to_repr(runtime, value) + ",";
   const bool changed = !loop.has_changed || loop.changed != text;
   loop.has_changed = true;
@@ -80,7 +80,7 @@ Value call_loop_method(Runtime& runtime, const Value& self, const std::string& n
   return Value::boolean(changed);
 }
 
-Value call_cycler_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_cycler_method(Runtime& runtime, const Value& self, std::string_view name,
                          const Arguments& arguments) {
   bind(runtime, name, arguments, {});
   auto& cycler = self.as<CyclerObject>();
@@ -127,7 +127,7 @@ bool has_method(const Value& value, std::string_view name) {
   }
 }
 
-Value call_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_method(Runtime& runtime, const Value& self, std::string_view name,
                   const Arguments& arguments) {
   runtime.tick();
   if (is_mutator(self, name)) runtime.fail(unsafe_message(self, name));

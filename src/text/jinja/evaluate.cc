@@ -11,10 +11,16 @@ namespace gallop::text::jinja {
 
 Value Interpreter::lookup(NameId name) {
   for (Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
+    tick(1 + scope->variables.size() / 16);
     if (const Value* const found = scope->find_here(name)) return *found;
   }
   if (in_context_[name]) return context_[name];
   return undefined(fmt::format("'{}' is undefined", program_.names[name]));
+}
+
+void Interpreter::set_variable(NameId name, Value value) {
+  tick(1 + scope_->variables.size() / 16);
+  scope_->set(name, std::move(value));
 }
 
 Value Interpreter::evaluate(const Expr& expr) {
@@ -108,7 +114,7 @@ Value Interpreter::evaluate_access(const Expr& expr) {
 }
 
 Value Interpreter::evaluate_concat(const Expr& expr) {
-  std::string out;
+  Text out;
   for (const ExprPtr& arg : expr.args) append_text(*this, out, evaluate(*arg));
   return string(std::move(out));
 }
@@ -131,7 +137,7 @@ Value Interpreter::evaluate_conditional(const Expr& expr) {
 }
 
 Value Interpreter::evaluate_dict(const Expr& expr) {
-  std::vector<std::pair<Value, Value>> entries;
+  List<std::pair<Value, Value>> entries;
   for (size_t i = 0; i + 1 < expr.args.size(); i += 2) {
     Value key = evaluate(*expr.args[i]);
     entries.emplace_back(std::move(key), evaluate(*expr.args[i + 1]));
@@ -140,8 +146,8 @@ Value Interpreter::evaluate_dict(const Expr& expr) {
   return dict(std::move(entries));
 }
 
-std::vector<Value> Interpreter::evaluate_all(const std::vector<ExprPtr>& exprs, size_t from) {
-  std::vector<Value> values;
+List<Value> Interpreter::evaluate_all(const std::vector<ExprPtr>& exprs, size_t from) {
+  List<Value> values;
   values.reserve(exprs.size());
   for (size_t i = from; i < exprs.size(); ++i) values.push_back(evaluate(*exprs[i]));
   return values;
@@ -198,8 +204,7 @@ Value Interpreter::call(const Value& callee, Arguments arguments) {
       return string("");
     }
     case Kind::kUndefined:
-      fail(callee.object() != nullptr ? callee.as<UndefinedObject>().message
-                                      : "an undefined value is called");
+      fail_undefined(callee);
     default:
       fail(fmt::format("'{}' object is not callable", type_name(callee)));
   }
@@ -208,18 +213,15 @@ Value Interpreter::call(const Value& callee, Arguments arguments) {
 Value Interpreter::call_macro(const MacroObject& macro, Arguments arguments) {
   const DepthGuard guard(*this, depth_, limits().eval_depth);
   const std::shared_ptr<Scope> caller_scope = scope_;
-  std::string text;
-  std::string* const outer = out_;
-  const size_t outer_bytes = open_output_bytes_;
-  scope_ = std::make_shared<Scope>();
+  Text text;
+  Text* const outer = out_;
+  scope_ = make_metered<Scope>();
   scope_->parent = macro.scope;
   // Nothing to undo when this throws: an error ends the rendering.
   bind_macro(*macro.definition, arguments);
-  open_output_bytes_ += outer->size();
   out_ = &text;
   execute(macro.definition->body);
   out_ = outer;
-  open_output_bytes_ = outer_bytes;
   scope_ = caller_scope;
   return string(std::move(text));
 }
@@ -228,6 +230,7 @@ void Interpreter::bind_parameter(const Macro& macro, size_t index, Arguments& ar
                                  std::vector<bool>& used) {
   const NameId id = macro.parameters[index].first;
   const std::string& name = macro.parameters[index].second;
+  tick_compare(arguments.named.size() * (8 + name.size()));
   const auto named = std::find_if(arguments.named.begin(), arguments.named.end(),
                                   [&](const auto& entry) { return entry.first == name; });
   const bool has_name = named != arguments.named.end();
@@ -236,14 +239,14 @@ void Interpreter::bind_parameter(const Macro& macro, size_t index, Arguments& ar
     if (has_name) {
       fail(fmt::format("macro '{}' got multiple values for argument '{}'", macro.name, name));
     }
-    scope_->set(id, arguments.positional[index]);
+    set_variable(id, arguments.positional[index]);
   } else if (has_name) {
-    scope_->set(id, named->second);
+    set_variable(id, named->second);
   } else {
     const size_t without = macro.parameters.size() - macro.defaults.size();
-    scope_->set(id, index >= without
-                        ? evaluate(*macro.defaults[index - without])
-                        : undefined(fmt::format("parameter '{}' was not provided", name)));
+    set_variable(id, index >= without
+                         ? evaluate(*macro.defaults[index - without])
+                         : undefined(fmt::format("parameter '{}' was not provided", name)));
   }
 }
 
@@ -258,32 +261,28 @@ void Interpreter::bind_macro(const Macro& macro, Arguments& arguments) {
 // What the parameters did not take: `caller`, `kwargs` and `varargs`, if the body mentions them.
 void Interpreter::bind_surplus(const Macro& macro, Arguments& arguments,
                                const std::vector<bool>& used) {
-  const auto id_of = [this](std::string_view name) {
-    return static_cast<NameId>(std::find(program_.names.begin(), program_.names.end(), name) -
-                               program_.names.begin());
-  };
-  std::vector<std::pair<Value, Value>> extra;
+  List<std::pair<Value, Value>> extra;
   bool has_caller = false;
   for (size_t i = 0; i < arguments.named.size(); ++i) {
     const auto& [name, value] = arguments.named[i];
     if (used[i]) continue;
     if (name == "caller" && macro.uses_caller) {
-      scope_->set(id_of("caller"), value);
+      set_variable(program_.caller, value);
       has_caller = true;
     } else if (macro.uses_kwargs && name != "caller") {
-      extra.emplace_back(string(name), value);
+      extra.emplace_back(string(Text(name)), value);
     } else {
       fail(fmt::format("macro '{}' takes no keyword argument '{}'", macro.name, name));
     }
   }
   if (macro.uses_caller && !has_caller) {
-    scope_->set(id_of("caller"), undefined("No caller defined"));
+    set_variable(program_.caller, undefined("No caller defined"));
   }
-  if (macro.uses_kwargs) scope_->set(id_of("kwargs"), dict(std::move(extra)));
+  if (macro.uses_kwargs) set_variable(program_.kwargs, dict(std::move(extra)));
   const size_t taken = std::min(arguments.positional.size(), macro.parameters.size());
   if (macro.uses_varargs) {
     const auto first = arguments.positional.begin() + static_cast<std::ptrdiff_t>(taken);
-    scope_->set(id_of("varargs"), tuple(std::vector<Value>(first, arguments.positional.end())));
+    set_variable(program_.varargs, tuple(List<Value>(first, arguments.positional.end())));
   } else if (taken < arguments.positional.size()) {
     fail(fmt::format("macro '{}' takes not more than {} argument(s)", macro.name,
                      macro.parameters.size()));

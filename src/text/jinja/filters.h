@@ -20,9 +20,9 @@ Filter find_selection_filter(std::string_view name);
 Test find_test(std::string_view name);
 
 // Fails when there is none of this name.
-Value apply_filter(Runtime& runtime, const std::string& name, const Value& input,
+Value apply_filter(Runtime& runtime, std::string_view name, const Value& input,
                    const Arguments& arguments);
-bool apply_test(Runtime& runtime, const std::string& name, const Value& input,
+bool apply_test(Runtime& runtime, std::string_view name, const Value& input,
                 const Arguments& arguments);
 
 // The value at a dotted path ("function.name", "0.role") of an item, by subscription.

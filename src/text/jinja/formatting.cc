@@ -21,18 +21,18 @@ struct Conversion {
 };
 
 // Pads `body` (whose sign, if any, stays before zeros) to the width.
-std::string pad(const Conversion& conversion, std::string body) {
+Text pad(const Conversion& conversion, Text body) {
   const auto width = static_cast<size_t>(conversion.width);
   const size_t characters = count_code_points(body);
   if (characters >= width) return body;
-  if (conversion.left) return body + std::string(width - characters, ' ');
-  if (!conversion.zero) return std::string(width - characters, ' ') + body;
+  if (conversion.left) return body.append(width - characters, ' ');
+  if (!conversion.zero) return body.insert(0, width - characters, ' ');
   const bool sign = !body.empty() && (body[0] == '-' || body[0] == '+' || body[0] == ' ');
   body.insert(sign ? 1 : 0, width - characters, '0');
   return body;
 }
 
-std::string cut(std::string text, int64_t precision) {
+Text cut(Text text, int64_t precision) {
   if (precision < 0) return text;
   size_t bytes = 0;
   for (int64_t i = 0; i < precision && bytes < text.size(); ++i) {
@@ -78,27 +78,27 @@ std::string convert_number(const Runtime& runtime, const Conversion& conversion,
 
 class PercentFormatter {
  public:
-  PercentFormatter(Runtime& runtime, const std::string& format, const Value& values)
+  PercentFormatter(Runtime& runtime, std::string_view format, const Value& values)
       : runtime_(runtime), format_(format), values_(values) {}
 
-  std::string run();
+  Text run();
 
  private:
   Value next_value();
   Value named_value();
   Conversion read_conversion();
   int64_t read_number();
-  std::string convert(Conversion conversion, const Value& value);
+  Text convert(Conversion conversion, const Value& value);
 
   Runtime& runtime_;
-  const std::string& format_;
+  std::string_view format_;
   const Value& values_;
   size_t at_ = 0;
   size_t used_ = 0;
 };
 
-std::string PercentFormatter::run() {
-  std::string out;
+Text PercentFormatter::run() {
+  Text out;
   bool named = false;
   while (at_ < format_.size()) {
     const char c = format_[at_++];
@@ -118,7 +118,7 @@ std::string PercentFormatter::run() {
     const Conversion conversion = read_conversion();
     if (!is_named) value = next_value();
     out += convert(conversion, value);
-    runtime_.reserve_text(out.size());
+    runtime_.tick();
   }
   const size_t given = values_.is(Kind::kTuple)           ? values_.items().size()
                        : values_.is(Kind::kDict) || named ? used_
@@ -138,11 +138,14 @@ Value PercentFormatter::next_value() {
 
 Value PercentFormatter::named_value() {
   const size_t close = format_.find(')', at_);
-  if (close == std::string::npos) runtime_.fail("incomplete format key");
+  if (close == std::string_view::npos) runtime_.fail("incomplete format key");
   if (!values_.is(Kind::kDict)) runtime_.fail("format requires a mapping");
-  const std::string key = format_.substr(at_ + 1, close - at_ - 1);
+  const std::string_view key = format_.substr(at_ + 1, close - at_ - 1);
+  runtime_.tick_scan(key);
   const Value* const found = values_.as<DictObject>().find_text(key);
-  if (found == nullptr) runtime_.fail(fmt::format("the format names '{}', which is absent", key));
+  if (found == nullptr) {
+    runtime_.fail(fmt::format("the format names '{}', which is absent", excerpt(key)));
+  }
   at_ = close + 1;
   return *found;
 }
@@ -182,7 +185,7 @@ Conversion PercentFormatter::read_conversion() {
   return conversion;
 }
 
-std::string PercentFormatter::convert(Conversion conversion, const Value& value) {
+Text PercentFormatter::convert(Conversion conversion, const Value& value) {
   switch (conversion.type) {
     case 's':
     case 'r':
@@ -202,26 +205,27 @@ std::string PercentFormatter::convert(Conversion conversion, const Value& value)
     case 'F':
     case 'g':
     case 'G':
-      return pad(conversion, convert_number(runtime_, conversion, value));
+      return pad(conversion, Text(convert_number(runtime_, conversion, value)));
     default:
       runtime_.fail(fmt::format("the format character '{}' is not supported", conversion.type));
   }
 }
 
 // One {...} field: what stands before ':' and '!' names the value.
-const Value& field_value(const Runtime& runtime, const Arguments& arguments,
-                         const std::string& name, size_t& automatic) {
+const Value& field_value(Runtime& runtime, const Arguments& arguments, std::string_view name,
+                         size_t& automatic) {
   const bool numeric = name.empty() || std::isdigit(static_cast<unsigned char>(name[0]));
   if (!numeric) {
+    runtime.tick_compare(arguments.named.size() * (8 + name.size()));
     for (const auto& [key, value] : arguments.named) {
       if (key == name) return value;
     }
-    runtime.fail(fmt::format("the format field '{}' is absent or not supported", name));
+    runtime.fail(fmt::format("the format field '{}' is absent or not supported", excerpt(name)));
   }
-  if (name.size() > 6 || name.find_first_not_of("0123456789") != std::string::npos) {
-    runtime.fail(fmt::format("the format field '{}' is not supported", name));
+  if (name.size() > 6 || name.find_first_not_of("0123456789") != std::string_view::npos) {
+    runtime.fail(fmt::format("the format field '{}' is not supported", excerpt(name)));
   }
-  const size_t index = name.empty() ? automatic++ : static_cast<size_t>(std::stoul(name));
+  const size_t index = name.empty() ? automatic++ : std::stoul(std::string(name));
   if (index >= arguments.positional.size()) {
     runtime.fail("replacement index out of range for positional arguments");
   }
@@ -231,12 +235,14 @@ const Value& field_value(const Runtime& runtime, const Arguments& arguments,
 }  // namespace
 
 Value format_percent(Runtime& runtime, const Value& format, const Value& values) {
+  runtime.tick_scan(format.text());
   return runtime.string(PercentFormatter(runtime, format.text(), values).run(), format.is_safe());
 }
 
 Value format_braces(Runtime& runtime, const Value& format, const Arguments& arguments) {
-  const std::string& text = format.text();
-  std::string out;
+  const std::string_view text = format.text();
+  runtime.tick_scan(text);
+  Text out;
   size_t automatic = 0;
   for (size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
@@ -250,10 +256,10 @@ Value format_braces(Runtime& runtime, const Value& format, const Arguments& argu
       runtime.fail("single '}' in a format string");
     } else {
       const size_t close = text.find('}', at);
-      if (close == std::string::npos) runtime.fail("single '{' in a format string");
-      const std::string name = text.substr(at + 1, close - at - 1);
-      if (name.find_first_of(":!.[{") != std::string::npos) {
-        runtime.fail(fmt::format("the format field '{}' is not supported", name));
+      if (close == std::string_view::npos) runtime.fail("single '{' in a format string");
+      const std::string_view name = text.substr(at + 1, close - at - 1);
+      if (name.find_first_of(":!.[{") != std::string_view::npos) {
+        runtime.fail(fmt::format("the format field '{}' is not supported", excerpt(name)));
       }
       append_text(runtime, out, field_value(runtime, arguments, name, automatic));
       at = close;

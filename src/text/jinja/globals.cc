@@ -25,8 +25,7 @@ Value make_range(Runtime& runtime, const Arguments& arguments) {
           fmt::format("range: '{}' can not be interpreted as an integer", type_name(value)));
     }
   }
-  auto range = std::make_shared<RangeObject>();
-  runtime.charge(*range, sizeof(RangeObject));
+  auto range = make_metered<RangeObject>();
   range->start = given.size() > 1 ? given[0].as_int() : 0;
   range->stop = given.size() > 1 ? given[1].as_int() : given[0].as_int();
   range->step = given.size() > 2 ? given[2].as_int() : 1;
@@ -39,7 +38,7 @@ Value make_range(Runtime& runtime, const Arguments& arguments) {
 }
 
 Value make_dict(Runtime& runtime, const Arguments& arguments) {
-  std::vector<std::pair<Value, Value>> entries;
+  List<std::pair<Value, Value>> entries;
   if (arguments.positional.size() > 1) runtime.fail("dict takes at most one argument");
   if (!arguments.positional.empty()) {
     const Value& source = arguments.positional[0];
@@ -54,14 +53,14 @@ Value make_dict(Runtime& runtime, const Arguments& arguments) {
     }
   }
   for (const auto& [name, value] : arguments.named) {
-    entries.emplace_back(runtime.string(name), value);
+    entries.emplace_back(runtime.string(Text(name)), value);
   }
   return runtime.dict(std::move(entries));
 }
 
 Value make_namespace(Runtime& runtime, const Arguments& arguments) {
   const Value source = make_dict(runtime, arguments);
-  std::vector<std::pair<std::string, Value>> attributes;
+  List<std::pair<Text, Value>> attributes;
   for (const auto& [key, value] : source.as<DictObject>().entries) {
     if (!key.is_string() || key.text().starts_with("_")) {
       runtime.fail("a namespace's attributes are names without a leading underscore");
@@ -80,15 +79,15 @@ Value make_cycler(Runtime& runtime, const Arguments& arguments) {
 
 Value make_joiner(Runtime& runtime, const Arguments& arguments) {
   const auto bound = bind(runtime, "joiner", arguments, {"sep"});
-  auto joiner = std::make_shared<JoinerObject>();
+  auto joiner = make_metered<JoinerObject>();
   joiner->separator = bound[0].has_value() ? to_text(runtime, *bound[0]) : ", ";
-  runtime.charge(*joiner, joiner->separator.size());
   return Value(Kind::kJoiner, std::move(joiner));
 }
 
 Value raise_exception(Runtime& runtime, const Arguments& arguments) {
   const auto bound = bind(runtime, "raise_exception", arguments, {"message"});
-  runtime.fail(bound[0].has_value() ? to_text(runtime, *bound[0]) : "the template raised an error");
+  if (!bound[0].has_value()) runtime.fail("the template raised an error");
+  runtime.fail(std::string(excerpt(to_text(runtime, *bound[0]))));
 }
 
 Value strftime_now(Runtime& runtime, const Arguments& arguments) {
@@ -96,7 +95,7 @@ Value strftime_now(Runtime& runtime, const Arguments& arguments) {
   if (!bound[0].has_value() || !bound[0]->is_string()) {
     runtime.fail("strftime_now needs a format");
   }
-  const std::string& format = bound[0]->text();
+  const Text& format = bound[0]->text();
   if (format.empty()) return *bound[0];
   if (format.size() > 256) runtime.fail("strftime_now: the format is too long");
   const std::time_t now = std::time(nullptr);
@@ -104,7 +103,7 @@ Value strftime_now(Runtime& runtime, const Arguments& arguments) {
   localtime_r(&now, &local);
   std::array<char, 4096> buffer{};
   const size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &local);
-  std::string text(buffer.data(), size);
+  Text text(buffer.data(), size);
   if (!is_valid_utf8(text)) runtime.fail("strftime_now: the date is not valid UTF-8");
   return runtime.string(std::move(text));
 }

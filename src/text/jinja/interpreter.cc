@@ -15,7 +15,7 @@ class Interpreter::ScopeGuard {
   explicit ScopeGuard(Interpreter& interpreter) : ScopeGuard(interpreter, interpreter.scope_) {}
   ScopeGuard(Interpreter& interpreter, std::shared_ptr<Scope> parent)
       : interpreter_(interpreter), saved_(interpreter.scope_) {
-    interpreter.scope_ = std::make_shared<Scope>();
+    interpreter.scope_ = make_metered<Scope>();
     interpreter.scope_->parent = std::move(parent);
   }
   ~ScopeGuard() { interpreter_.scope_ = std::move(saved_); }
@@ -31,25 +31,19 @@ class Interpreter::ScopeGuard {
 class Interpreter::OutputGuard {
  public:
   explicit OutputGuard(Interpreter& interpreter)
-      : interpreter_(interpreter), saved_(interpreter.out_), saved_bytes_(0) {
-    saved_bytes_ = interpreter.open_output_bytes_;
-    if (saved_ != nullptr) interpreter.open_output_bytes_ += saved_->size();
+      : interpreter_(interpreter), saved_(interpreter.out_) {
     interpreter.out_ = &text_;
   }
-  ~OutputGuard() {
-    interpreter_.out_ = saved_;
-    interpreter_.open_output_bytes_ = saved_bytes_;
-  }
+  ~OutputGuard() { interpreter_.out_ = saved_; }
   OutputGuard(const OutputGuard&) = delete;
   OutputGuard& operator=(const OutputGuard&) = delete;
 
-  std::string& text() { return text_; }
+  Text& text() { return text_; }
 
  private:
   Interpreter& interpreter_;
-  std::string* saved_;
-  size_t saved_bytes_;
-  std::string text_;
+  Text* saved_;
+  Text text_;
 };
 
 Value* Scope::find_here(NameId name) {
@@ -72,12 +66,12 @@ Interpreter::Interpreter(const Program& program, const Limits& limits)
       program_(program),
       context_(program.names.size()),
       in_context_(program.names.size(), false),
-      scope_(std::make_shared<Scope>()) {
+      scope_(make_metered<Scope>()) {
   for (size_t id = 0; id < program.names.size(); ++id) {
     const char* name = nullptr;
     const NativeFunction function = find_global(program.names[id], &name);
     if (function == nullptr) continue;
-    auto object = std::make_shared<FunctionObject>();
+    auto object = make_metered<FunctionObject>();
     object->name = name;
     object->function = function;
     context_[id] = Value(Kind::kFunction, std::move(object));
@@ -94,6 +88,7 @@ Interpreter::~Interpreter() {
 }
 
 void Interpreter::define(const std::string& name, Value value) {
+  tick_compare(program_.names.size() * (8 + name.size()));
   const auto found = std::find(program_.names.begin(), program_.names.end(), name);
   if (found == program_.names.end()) return;
   const auto id = static_cast<size_t>(found - program_.names.begin());
@@ -104,7 +99,7 @@ void Interpreter::define(const std::string& name, Value value) {
 std::string Interpreter::run() {
   OutputGuard output(*this);
   execute(program_.body);
-  return std::move(output.text());
+  return std::string(output.text());
 }
 
 Interpreter::Flow Interpreter::execute(const Block& block) {
@@ -140,7 +135,7 @@ Interpreter::Flow Interpreter::execute(const Statement& statement) {
       execute_filter_block(statement);
       break;
     case StatementKind::kMacro:
-      scope_->set(statement.macro->name_id, make_macro(*statement.macro));
+      set_variable(statement.macro->name_id, make_macro(*statement.macro));
       break;
     case StatementKind::kCallBlock:
       execute_call_block(statement);
@@ -171,7 +166,7 @@ Interpreter::Flow Interpreter::execute_if(const Statement& statement) {
 std::shared_ptr<const ListObject> Interpreter::filtered_items(const Statement& statement) {
   const auto source = iterate(*this, evaluate(*statement.value));
   if (statement.filter == nullptr) return source.list();
-  std::vector<Value> kept;
+  List<Value> kept;
   for (const Value& item : source) {
     tick();
     const ScopeGuard scope(*this);
@@ -192,24 +187,19 @@ Interpreter::Flow Interpreter::execute_for(const Statement& statement) {
 
 Interpreter::Flow Interpreter::execute_for_body(const Statement& statement,
                                                 const std::shared_ptr<const ListObject>& items) {
-  static const std::string kLoop = "loop";
-  const auto known = std::find(program_.names.begin(), program_.names.end(), kLoop);
-  auto loop = std::make_shared<LoopObject>();
-  charge(*loop, sizeof(LoopObject));
+  auto loop = make_metered<LoopObject>();
   loop->items = items;
   for (loop->index = 0; loop->index < items->items.size(); ++loop->index) {
     tick();
     const ScopeGuard scope(*this);
-    if (known != program_.names.end()) {
-      scope_->set(static_cast<NameId>(known - program_.names.begin()), Value(Kind::kLoop, loop));
-    }
+    set_variable(program_.loop, Value(Kind::kLoop, loop));
     assign(statement.target, items->items[loop->index]);
     if (execute(statement.blocks[0]) == Flow::kBreak) break;
   }
   return Flow::kNext;
 }
 
-std::string Interpreter::render_block(const Block& block) {
+Text Interpreter::render_block(const Block& block) {
   const ScopeGuard scope(*this);
   OutputGuard output(*this);
   execute(block);
@@ -238,7 +228,7 @@ void Interpreter::execute_call_block(const Statement& statement) {
 }
 
 void Interpreter::execute_with(const Statement& statement) {
-  std::vector<Value> values = evaluate_all(statement.values, 0);
+  List<Value> values = evaluate_all(statement.values, 0);
   const ScopeGuard scope(*this);
   for (size_t i = 0; i < values.size(); ++i) assign(statement.targets[i], values[i]);
   execute(statement.blocks[0]);
@@ -254,11 +244,11 @@ void Interpreter::assign_attribute(const Target& target, const Value& value) {
     fail(fmt::format("a namespace can not hold the underscore-prefixed '{}'", target.attribute));
   }
   auto& space = object.as<NamespaceObject>();
+  tick_compare(space.attributes.size() * (8 + target.attribute.size()));
   if (Value* const known = space.find(target.attribute)) {
     *known = value;
   } else {
-    charge(space, space.charged_bytes + sizeof(Value) + target.attribute.size());
-    space.attributes.emplace_back(target.attribute, value);
+    space.attributes.emplace_back(Text(target.attribute), value);
   }
 }
 
@@ -268,7 +258,7 @@ void Interpreter::assign(const Target& target, const Value& value) {
     return;
   }
   if (!target.is_tuple) {
-    scope_->set(target.name, value);
+    set_variable(target.name, value);
     return;
   }
   const auto source = iterate(*this, value);
@@ -281,8 +271,8 @@ void Interpreter::assign(const Target& target, const Value& value) {
   for (size_t i = 0; i < expected; ++i) assign(target.items[i], source.all()[i]);
 }
 
-void Interpreter::write(const std::string& text) {
-  reserve_text(open_output_bytes_ + out_->size() + text.size());
+void Interpreter::write(std::string_view text) {
+  tick_compare(text.size());
   *out_ += text;
 }
 
@@ -295,8 +285,7 @@ void Interpreter::print(const Value& value) {
 }
 
 Value Interpreter::make_macro(const Macro& macro) {
-  auto object = std::make_shared<MacroObject>();
-  charge(*object, sizeof(MacroObject) + sizeof(Scope));
+  auto object = make_metered<MacroObject>();
   object->definition = &macro;
   object->scope = scope_;
   if (captured_.empty() || captured_.back() != scope_) captured_.push_back(scope_);

@@ -14,7 +14,7 @@ namespace gallop::text::jinja {
 
 struct Scope {
   std::shared_ptr<Scope> parent;
-  std::vector<std::pair<NameId, Value>> variables;
+  List<std::pair<NameId, Value>> variables;
 
   Value* find_here(NameId name);
   void set(NameId name, Value value);
@@ -46,12 +46,12 @@ class Interpreter : public Runtime {
   void execute_filter_block(const Statement& statement);
   void execute_call_block(const Statement& statement);
   void execute_with(const Statement& statement);
-  std::string render_block(const Block& block);
+  Text render_block(const Block& block);
   Value filtered_block(const Statement& statement);
   void assign(const Target& target, const Value& value);
   void assign_attribute(const Target& target, const Value& value);
   void print(const Value& value);
-  void write(const std::string& text);
+  void write(std::string_view text);
   Value make_macro(const Macro& macro);
 
   // Expressions (evaluate.cc).
@@ -63,9 +63,10 @@ class Interpreter : public Runtime {
   Value evaluate_conditional(const Expr& expr);
   Value evaluate_call(const Expr& expr, const Value* caller);
   Value evaluate_dict(const Expr& expr);
-  std::vector<Value> evaluate_all(const std::vector<ExprPtr>& exprs, size_t from);
+  List<Value> evaluate_all(const std::vector<ExprPtr>& exprs, size_t from);
   Arguments evaluate_arguments(const Expr& expr);
   Value lookup(NameId name);
+  void set_variable(NameId name, Value value);
   Value call(const Value& callee, Arguments arguments);
   Value call_macro(const MacroObject& macro, Arguments arguments);
   void bind_macro(const Macro& macro, Arguments& arguments);
@@ -74,12 +75,11 @@ class Interpreter : public Runtime {
   void bind_surplus(const Macro& macro, Arguments& arguments, const std::vector<bool>& used);
 
   const Program& program_;
-  std::vector<Value> context_;  // by NameId; undefined without an object: not given
+  List<Value> context_;  // by NameId; undefined without an object: not given
   std::vector<bool> in_context_;
   std::shared_ptr<Scope> scope_;
-  std::vector<std::shared_ptr<Scope>> captured_;  // by macros: emptied at the end, for cycles
-  std::string* out_ = nullptr;
-  size_t open_output_bytes_ = 0;  // of the outputs around the current one
+  List<std::shared_ptr<Scope>> captured_;  // by macros: emptied at the end, for cycles
+  Text* out_ = nullptr;
   const Value* block_input_ = nullptr;
   int32_t depth_ = 0;
 };

@@ -13,15 +13,15 @@ namespace {
 // Source: CPython 3.11, json.dumps (json/encoder.py): separators, escapes, key coercion.
 class JsonWriter {
  public:
-  JsonWriter(Runtime& runtime, const JsonStyle& style, std::string& out)
+  JsonWriter(Runtime& runtime, const JsonStyle& style, Text& out)
       : runtime_(runtime), style_(style), out_(out) {}
 
   void write(const Value& value);
 
  private:
-  void write_string(const std::string& text);
+  void write_string(std::string_view text);
   void write_number(double value);
-  void write_list(const std::vector<Value>& items);
+  void write_list(const List<Value>& items);
   void write_dict(const DictObject& dict);
   void write_key(const Value& key);
   void begin_item(bool first);
@@ -29,14 +29,14 @@ class JsonWriter {
 
   Runtime& runtime_;
   const JsonStyle& style_;
-  std::string& out_;
+  Text& out_;
   int32_t depth_ = 0;
   size_t level_ = 0;
 };
 
 void JsonWriter::write(const Value& value) {
   const DepthGuard guard(runtime_, depth_, runtime_.limits().value_depth + 1);
-  runtime_.reserve_text(out_.size());
+  runtime_.tick();
   switch (value.kind()) {
     case Kind::kNone:
       out_ += "null";
@@ -78,10 +78,10 @@ void JsonWriter::write_number(double value) {
   }
 }
 
-void JsonWriter::write_string(const std::string& text) {
+void JsonWriter::write_string(std::string_view text) {
   constexpr std::string_view kSpecial = "\"\\\n\r\t\f\b";
   constexpr std::string_view kNames = "\"\\nrtfb";
-  runtime_.reserve_text(out_.size() + text.size());
+  runtime_.tick_scan(text);
   out_.push_back('"');
   for (size_t at = 0; at < text.size();) {
     const char c = text[at];
@@ -96,7 +96,7 @@ void JsonWriter::write_string(const std::string& text) {
       const uint32_t offset = code - 0x10000;
       out_ += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (offset >> 10), 0xdc00 + (offset & 0x3ff));
     } else {
-      out_.append(text, at, point.length);
+      out_ += text.substr(at, point.length);
     }
     at += point.length;
   }
@@ -106,7 +106,7 @@ void JsonWriter::write_string(const std::string& text) {
 void JsonWriter::begin_item(bool first) {
   if (!first) out_ += style_.item_separator;
   if (!style_.multiline) return;
-  runtime_.reserve_text(out_.size() + style_.indent.size() * level_);
+  runtime_.tick_compare(style_.indent.size() * level_);
   out_.push_back('\n');
   for (size_t i = 0; i < level_; ++i) out_ += style_.indent;
 }
@@ -116,7 +116,7 @@ void JsonWriter::end_items() {
   begin_item(true);
 }
 
-void JsonWriter::write_list(const std::vector<Value>& items) {
+void JsonWriter::write_list(const List<Value>& items) {
   if (items.empty()) {
     out_ += "[]";
     return;
@@ -151,7 +151,7 @@ void JsonWriter::write_dict(const DictObject& dict) {
     out_ += "{}";
     return;
   }
-  std::vector<const std::pair<Value, Value>*> entries;
+  List<const std::pair<Value, Value>*> entries;
   for (const auto& entry : dict.entries) entries.push_back(&entry);
   if (style_.sort_keys) {
     std::stable_sort(entries.begin(), entries.end(), [this](const auto* left, const auto* right) {
@@ -174,8 +174,8 @@ void JsonWriter::write_dict(const DictObject& dict) {
 
 }  // namespace
 
-std::string to_json(Runtime& runtime, const Value& value, const JsonStyle& style) {
-  std::string out;
+Text to_json(Runtime& runtime, const Value& value, const JsonStyle& style) {
+  Text out;
   JsonWriter(runtime, style, out).write(value);
   return out;
 }

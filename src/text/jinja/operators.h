@@ -18,7 +18,7 @@ Value apply_binary(Runtime& runtime, Operator op, const Value& left, const Value
 Value negate(Runtime& runtime, const Value& value);
 
 // & < > ' " as markupsafe writes them.
-std::string escape_html(std::string_view text);
+Text escape_html(std::string_view text);
 
 bool equal(Runtime& runtime, const Value& left, const Value& right);
 bool less_than(Runtime& runtime, const Value& left, const Value& right);
@@ -27,7 +27,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item);
 bool apply_compare(Runtime& runtime, Operator op, const Value& left, const Value& right);
 
 // `value.name`: a method of the type, then an item, then undefined.
-Value attribute(Runtime& runtime, const Value& value, const std::string& name);
+Value attribute(Runtime& runtime, const Value& value, std::string_view name);
 // `value[key]`: an item, then an attribute, then undefined.
 Value item(Runtime& runtime, const Value& value, const Value& key);
 // The bounds may be null or none.
@@ -45,8 +45,8 @@ class Items {
 
   auto begin() const { return list_->items.begin(); }
   auto end() const { return list_->items.end(); }
-  const std::vector<Value>& all() const& { return list_->items; }
-  std::vector<Value> all() const&& { return list_->items; }
+  const List<Value>& all() const& { return list_->items; }
+  List<Value> all() const&& { return list_->items; }
   const std::shared_ptr<const ListObject>& list() const { return list_; }
 
  private:
@@ -59,7 +59,7 @@ bool is_mutator(const Value& value, std::string_view name);
 std::string unsafe_message(const Value& value, std::string_view name);
 // True when Python's type of `value` has a method of this name (supported here or not).
 bool has_method(const Value& value, std::string_view name);
-Value call_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_method(Runtime& runtime, const Value& self, std::string_view name,
                   const Arguments& arguments);
 
 }  // namespace gallop::text::jinja

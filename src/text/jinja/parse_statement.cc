@@ -87,6 +87,10 @@ NameId Parser::intern(const std::string& name) {
 Program Parser::parse() {
   Program program;
   program.body = parse_block({});
+  program.loop = intern("loop");
+  program.caller = intern("caller");
+  program.kwargs = intern("kwargs");
+  program.varargs = intern("varargs");
   program.names = std::move(names_);
   return program;
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "text/jinja/ast.h"
@@ -106,9 +106,9 @@ class Parser {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   int nesting_ = 0;
-  int loops_ = 0;           // open for loops of the current macro
-  Macro* macro_ = nullptr;  // the macro whose body is being parsed
-  std::unordered_map<std::string, NameId> name_ids_;
+  int loops_ = 0;                           // open for loops of the current macro
+  Macro* macro_ = nullptr;                  // the macro whose body is being parsed
+  std::map<std::string, NameId> name_ids_;  // no hashes: the source could choose ones that collide
   std::vector<std::string> names_;
 };
 

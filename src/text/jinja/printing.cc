@@ -10,9 +10,9 @@
 namespace gallop::text::jinja {
 namespace {
 
-void append_string_repr(std::string& out, const std::string& text) {
+void append_string_repr(Text& out, std::string_view text) {
   const bool double_quotes =
-      text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
+      text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
   const char quote = double_quotes ? '"' : '\'';
   out.push_back(quote);
   for (size_t at = 0; at < text.size();) {
@@ -28,7 +28,7 @@ void append_string_repr(std::string& out, const std::string& text) {
     } else if (code == '\t') {
       out += "\\t";
     } else if ((str_flags(point.code) & kPrintable) != 0) {
-      out.append(text, at, point.length);
+      out += text.substr(at, point.length);
     } else if (code < 0x100) {
       out += fmt::format("\\x{:02x}", code);
     } else if (code < 0x10000) {
@@ -43,31 +43,30 @@ void append_string_repr(std::string& out, const std::string& text) {
 
 class ReprWriter {
  public:
-  ReprWriter(Runtime& runtime, std::string& out) : runtime_(runtime), out_(out) {}
+  ReprWriter(Runtime& runtime, Text& out) : runtime_(runtime), out_(out) {}
 
   void write(const Value& value);
 
  private:
-  void write_items(const std::vector<Value>& items);
+  void write_items(const List<Value>& items);
   void write_dict(const DictObject& dict);
   void write_namespace(const NamespaceObject& space);
   void write_range(const RangeObject& range);
 
   Runtime& runtime_;
-  std::string& out_;
+  Text& out_;
   int32_t depth_ = 0;
 };
 
 void ReprWriter::write(const Value& value) {
   const DepthGuard guard(runtime_, depth_, runtime_.limits().value_depth + 1);
-  runtime_.reserve_text(out_.size());
   runtime_.tick();
   switch (value.kind()) {
     case Kind::kUndefined:
       out_ += "Undefined";
       break;
     case Kind::kString:
-      runtime_.tick(value.text().size() / 32);
+      runtime_.tick_scan(value.text());
       if (value.is_safe()) out_ += "Markup(";
       append_string_repr(out_, value.text());
       if (value.is_safe()) out_ += ")";
@@ -102,7 +101,7 @@ void ReprWriter::write(const Value& value) {
   }
 }
 
-void ReprWriter::write_items(const std::vector<Value>& items) {
+void ReprWriter::write_items(const List<Value>& items) {
   bool first = true;
   for (const Value& item : items) {
     if (!first) out_ += ", ";
@@ -128,6 +127,7 @@ void ReprWriter::write_namespace(const NamespaceObject& space) {
   out_ += "<Namespace {";
   bool first = true;
   for (const auto& [key, value] : space.attributes) {
+    runtime_.tick_scan(key);
     if (!first) out_ += ", ";
     first = false;
     append_string_repr(out_, key);
@@ -176,7 +176,7 @@ std::string float_repr(double value) {
   return out + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
-void append_text(Runtime& runtime, std::string& out, const Value& value) {
+void append_text(Runtime& runtime, Text& out, const Value& value) {
   switch (value.kind()) {
     case Kind::kUndefined:
       return;
@@ -196,7 +196,7 @@ void append_text(Runtime& runtime, std::string& out, const Value& value) {
       out += float_repr(value.as_float());
       return;
     case Kind::kString:
-      runtime.reserve_text(out.size() + value.text().size());
+      runtime.tick_compare(value.text().size());
       out += value.text();
       return;
     case Kind::kLoop: {
@@ -217,14 +217,14 @@ void append_text(Runtime& runtime, std::string& out, const Value& value) {
   }
 }
 
-std::string to_text(Runtime& runtime, const Value& value) {
-  std::string out;
+Text to_text(Runtime& runtime, const Value& value) {
+  Text out;
   append_text(runtime, out, value);
   return out;
 }
 
-std::string to_repr(Runtime& runtime, const Value& value) {
-  std::string out;
+Text to_repr(Runtime& runtime, const Value& value) {
+  Text out;
   ReprWriter(runtime, out).write(value);
   return out;
 }

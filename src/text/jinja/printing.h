@@ -14,19 +14,19 @@ std::string float_repr(double value);
 
 // Appends str(value); undefined is empty. Generators, macros and functions have no stable text in
 // Python either: they fail.
-void append_text(Runtime& runtime, std::string& out, const Value& value);
-std::string to_text(Runtime& runtime, const Value& value);
-std::string to_repr(Runtime& runtime, const Value& value);
+void append_text(Runtime& runtime, Text& out, const Value& value);
+Text to_text(Runtime& runtime, const Value& value);
+Text to_repr(Runtime& runtime, const Value& value);
 
 struct JsonStyle {
   bool ensure_ascii = false;
   bool sort_keys = false;
   bool multiline = false;  // `indent` was given
-  std::string indent;      // per level
-  std::string item_separator = ", ";
-  std::string key_separator = ": ";
+  Text indent;             // per level
+  Text item_separator = ", ";
+  Text key_separator = ": ";
 };
-std::string to_json(Runtime& runtime, const Value& value, const JsonStyle& style);
+Text to_json(Runtime& runtime, const Value& value, const JsonStyle& style);
 
 // Python's `format % values` and str.format.
 Value format_percent(Runtime& runtime, const Value& format, const Value& values);

@@ -4,13 +4,20 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
 namespace {
 
-constexpr int64_t kTicksPerClock = 2048;  // about 50 us of work
-constexpr size_t kObjectBytes = 64;       // header, control block
+constexpr int64_t kTicksPerClock = 2048;   // about 50 us of work
+constexpr size_t kBytesPerTick = 64;       // of an allocation: written once, later freed
+constexpr size_t kAllocationBytes = 16;    // what malloc adds to a block, at most
+constexpr size_t kMaxExcerptBytes = 4096;  // longer than any message that is meant to be read
+
+// The rendering that pays on this thread. Containers of values are made, copied and freed in
+// hundreds of places; one that had to be told who pays would sooner or later not be told.
+constinit thread_local Runtime* paying = nullptr;
 
 int32_t depth_of(const Value& value) {
   switch (value.kind()) {
@@ -33,7 +40,7 @@ int32_t depth_of(const Value& value) {
   }
 }
 
-int32_t deepest(const std::vector<Value>& items) {
+int32_t deepest(const List<Value>& items) {
   int32_t depth = 0;
   for (const Value& item : items) depth = std::max(depth, depth_of(item));
   return depth;
@@ -41,14 +48,33 @@ int32_t deepest(const std::vector<Value>& items) {
 
 }  // namespace
 
-Runtime::Runtime(const Limits& limits)
-    : limits_(limits), start_(std::chrono::steady_clock::now()) {}
+void pay_memory(size_t bytes) {
+  Runtime* const runtime = paying;
+  if (runtime == nullptr) return;
+  runtime->check_memory(bytes);
+  runtime->live_bytes_ += bytes + kAllocationBytes;
+  runtime->tick(bytes / kBytesPerTick);
+}
+
+void return_memory(size_t bytes) noexcept {
+  if (paying != nullptr) paying->live_bytes_ -= bytes + kAllocationBytes;
+}
+
+Runtime::Runtime(const Limits& limits) : limits_(limits), start_(std::chrono::steady_clock::now()) {
+  CHECK(paying == nullptr);
+  paying = this;
+}
+
+Runtime::~Runtime() { paying = nullptr; }
 
 void Runtime::fail(std::string message) const { throw TemplateError{std::move(message), line_}; }
 
-void Runtime::tick(size_t units) {
-  work_ += static_cast<int64_t>(units);
-  if (work_ < next_check_) return;
+void Runtime::fail_undefined(const Value& value) const {
+  fail(value.object() != nullptr ? std::string(value.as<UndefinedObject>().message)
+                                 : "an undefined value is used");
+}
+
+void Runtime::check_time() {
   next_check_ = work_ + kTicksPerClock;
   if (work_ > limits_.work) fail("the template takes too many steps");
   const auto spent = std::chrono::steady_clock::now() - start_;
@@ -57,27 +83,16 @@ void Runtime::tick(size_t units) {
   }
 }
 
-void Runtime::reserve_text(size_t bytes) {
-  if (bytes > limits_.text_bytes) {
-    fail(fmt::format("a text of {} bytes is longer than the limit of {}", bytes,
-                     limits_.text_bytes));
-  }
-  tick(1 + bytes / 32);
-}
-
-void Runtime::charge(Object& object, size_t bytes) {
-  object.meter = &meter_;
-  object.charged_bytes = bytes + kObjectBytes;
-  meter_.live_bytes += object.charged_bytes;
-  if (meter_.live_bytes > limits_.live_bytes) {
-    fail(fmt::format("the template's values need more than {} bytes", limits_.live_bytes));
+void Runtime::check_memory(size_t bytes) const {
+  const size_t left = limits_.memory_bytes - std::min(live_bytes_, limits_.memory_bytes);
+  if (bytes > left) {
+    fail(fmt::format("the template needs more than {} bytes of memory", limits_.memory_bytes));
   }
 }
 
-Value Runtime::string(std::string text, bool safe) {
-  reserve_text(text.size());
-  auto object = std::make_shared<StringObject>();
-  charge(*object, text.size());
+Value Runtime::string(Text text, bool safe) {
+  tick_compare(text.size());
+  auto object = make_metered<StringObject>();
   object->ascii = is_ascii(text);
   object->text = std::move(text);
   object->safe = safe;
@@ -91,81 +106,64 @@ int32_t Runtime::checked_depth(int32_t children) const {
   return children + 1;
 }
 
-Value Runtime::sequence(Kind kind, std::vector<Value> items, const char* view_name) {
+Value Runtime::sequence(Kind kind, List<Value> items, const char* view_name) {
   tick(1 + items.size());
-  const int32_t depth = checked_depth(deepest(items));
-  auto object = std::make_shared<ListObject>();
-  charge(*object, items.size() * sizeof(Value));
+  auto object = make_metered<ListObject>();
+  object->depth = checked_depth(deepest(items));
   object->items = std::move(items);
-  object->depth = depth;
   object->view_name = view_name;
   return Value(kind, std::move(object));
 }
 
-Value Runtime::list(std::vector<Value> items) {
-  return sequence(Kind::kList, std::move(items), nullptr);
-}
+Value Runtime::list(List<Value> items) { return sequence(Kind::kList, std::move(items), nullptr); }
 
-Value Runtime::tuple(std::vector<Value> items) {
+Value Runtime::tuple(List<Value> items) {
   return sequence(Kind::kTuple, std::move(items), nullptr);
 }
 
-Value Runtime::view(const char* name, std::vector<Value> items) {
+Value Runtime::view(const char* name, List<Value> items) {
   return sequence(Kind::kView, std::move(items), name);
 }
 
-Value Runtime::generator(std::vector<Value> items) {
+Value Runtime::generator(List<Value> items) {
   tick(1 + items.size());
-  const int32_t depth = checked_depth(deepest(items));
-  auto object = std::make_shared<GeneratorObject>();
-  charge(*object, items.size() * sizeof(Value));
+  auto object = make_metered<GeneratorObject>();
+  object->depth = checked_depth(deepest(items));
   object->items = std::move(items);
-  object->depth = depth;
   return Value(Kind::kGenerator, std::move(object));
 }
 
-Value Runtime::cycler(std::vector<Value> items) {
-  const int32_t depth = checked_depth(deepest(items));
-  auto object = std::make_shared<CyclerObject>();
-  charge(*object, items.size() * sizeof(Value));
+Value Runtime::cycler(List<Value> items) {
+  tick(1 + items.size());
+  auto object = make_metered<CyclerObject>();
+  object->depth = checked_depth(deepest(items));
   object->items = std::move(items);
-  object->depth = depth;
   return Value(Kind::kCycler, std::move(object));
 }
 
-Value Runtime::undefined(std::string message) {
-  auto object = std::make_shared<UndefinedObject>();
-  charge(*object, message.size());
-  object->message = std::move(message);
+Value Runtime::undefined(std::string_view message) {
+  auto object = make_metered<UndefinedObject>();
+  object->message = message;
   return Value(Kind::kUndefined, std::move(object));
 }
 
-Value Runtime::dict(std::vector<std::pair<Value, Value>> entries) {
+Value Runtime::dict(List<std::pair<Value, Value>> entries) {
   tick(1 + entries.size());
-  auto object = std::make_shared<DictObject>();
+  auto object = make_metered<DictObject>();
   int32_t depth = 0;
-  size_t bytes = 0;
   object->entries.reserve(entries.size());
   for (auto& [key, value] : entries) {
-    std::string hash;
+    Text hash;
     if (!hash_key(key, hash)) fail(fmt::format("unhashable type: '{}'", type_name(key)));
-    bytes += sizeof(Value) * 2 + hash.size() + kObjectBytes;
     depth = std::max({depth, depth_of(key), depth_of(value)});
-    const auto [place, fresh] = object->index.emplace(std::move(hash), object->entries.size());
-    if (fresh) {
-      object->entries.emplace_back(std::move(key), std::move(value));
-    } else {
-      object->entries[place->second].second = std::move(value);
-    }
+    object->set(std::move(hash), std::move(key), std::move(value));
   }
   object->depth = checked_depth(depth);
-  charge(*object, bytes);
   return Value(Kind::kDict, std::move(object));
 }
 
-Value Runtime::name_space(std::vector<std::pair<std::string, Value>> attributes) {
-  auto object = std::make_shared<NamespaceObject>();
-  charge(*object, attributes.size() * (sizeof(Value) + 32));
+Value Runtime::name_space(List<std::pair<Text, Value>> attributes) {
+  auto object = make_metered<NamespaceObject>();
   object->attributes = std::move(attributes);
   namespaces_.push_back(object);
   return Value(Kind::kNamespace, std::move(object));
@@ -174,6 +172,11 @@ Value Runtime::name_space(std::vector<std::pair<std::string, Value>> attributes)
 void Runtime::clear_namespaces() {
   for (const auto& space : namespaces_) space->attributes.clear();
   namespaces_.clear();
+}
+
+std::string_view excerpt(std::string_view text) {
+  if (text.size() <= kMaxExcerptBytes) return text;
+  return text.substr(0, start_before(text, kMaxExcerptBytes));
 }
 
 std::vector<std::optional<Value>> bind(const Runtime& runtime, std::string_view what,

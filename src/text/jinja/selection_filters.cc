@@ -20,8 +20,8 @@ Arguments rest(const Arguments& arguments, size_t count) {
   return out;
 }
 
-const std::string& name_argument(const Runtime& runtime, const char* what,
-                                 const Arguments& arguments, size_t position) {
+const Text& name_argument(const Runtime& runtime, const char* what, const Arguments& arguments,
+                          size_t position) {
   const auto& given = arguments.positional;
   if (position >= given.size() || !given[position].is_string()) {
     runtime.fail(fmt::format("{} needs a name as argument {}", what, position + 1));
@@ -41,7 +41,7 @@ Value map_attribute(Runtime& runtime, const Value& input, const Arguments& argum
       runtime.fail(fmt::format("map got an unexpected argument '{}'", name));
     }
   }
-  std::vector<Value> items;
+  List<Value> items;
   for (const Value& item : iterate(runtime, input)) {
     Value value = attribute_path(runtime, item, path);
     items.push_back(value.is_undefined() && fallback != nullptr ? *fallback : std::move(value));
@@ -55,9 +55,9 @@ Value filter_map(Runtime& runtime, const Value& input, const Arguments& argument
   if (arguments.positional.empty() && !arguments.named.empty()) {
     return map_attribute(runtime, input, arguments);
   }
-  const std::string& name = name_argument(runtime, "map", arguments, 0);
+  const Text& name = name_argument(runtime, "map", arguments, 0);
   const Arguments inner = rest(arguments, 1);
-  std::vector<Value> items;
+  List<Value> items;
   for (const Value& item : iterate(runtime, input)) {
     items.push_back(apply_filter(runtime, name, item, inner));
   }
@@ -75,7 +75,7 @@ Value select_items(Runtime& runtime, const Value& input, const Arguments& argume
   }
   const bool has_test = arguments.positional.size() > skip;
   const Arguments inner = rest(arguments, skip + 1);
-  std::vector<Value> items;
+  List<Value> items;
   for (const Value& item : iterate(runtime, input)) {
     const Value subject =
         by_attribute ? attribute_path(runtime, item, arguments.positional[0]) : item;
@@ -106,7 +106,7 @@ Value filter_rejectattr(Runtime& runtime, const Value& input, const Arguments& a
 
 // `x|attr("name")`: the attribute alone, never the item.
 Value filter_attr(Runtime& runtime, const Value& input, const Arguments& arguments) {
-  const std::string& name = name_argument(runtime, "attr", arguments, 0);
+  const Text& name = name_argument(runtime, "attr", arguments, 0);
   if (input.is(Kind::kDict) && !has_method(input, name)) {
     return runtime.undefined(fmt::format("'dict object' has no attribute '{}'", name));
   }
@@ -131,18 +131,18 @@ Filter find_filter(std::string_view name) {
   return find_selection_filter(name);
 }
 
-Value apply_filter(Runtime& runtime, const std::string& name, const Value& input,
+Value apply_filter(Runtime& runtime, std::string_view name, const Value& input,
                    const Arguments& arguments) {
   const Filter filter = find_filter(name);
-  if (filter == nullptr) runtime.fail(fmt::format("No filter named '{}'.", name));
+  if (filter == nullptr) runtime.fail(fmt::format("No filter named '{}'.", excerpt(name)));
   runtime.tick();
   return filter(runtime, input, arguments);
 }
 
-bool apply_test(Runtime& runtime, const std::string& name, const Value& input,
+bool apply_test(Runtime& runtime, std::string_view name, const Value& input,
                 const Arguments& arguments) {
   const Test test = find_test(name);
-  if (test == nullptr) runtime.fail(fmt::format("No test named '{}'.", name));
+  if (test == nullptr) runtime.fail(fmt::format("No test named '{}'.", excerpt(name)));
   runtime.tick();
   return test(runtime, input, arguments);
 }

@@ -1,7 +1,7 @@
 // Filters on lists and dicts.
 #include <algorithm>
+#include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -55,12 +55,12 @@ Value filter_items(Runtime& runtime, const Value& input, const Arguments& argume
 
 Value filter_join(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "join", arguments, {"d", "attribute"});
-  const std::string separator = bound[0].has_value() ? to_text(runtime, *bound[0]) : "";
+  const Text separator = bound[0].has_value() ? to_text(runtime, *bound[0]) : "";
   const bool has_attribute = bound[1].has_value() && !bound[1]->is(Kind::kNone);
-  std::string out;
+  Text out;
   bool first = true;
   for (const Value& item : iterate(runtime, input)) {
-    runtime.reserve_text(out.size() + separator.size());
+    runtime.tick_compare(separator.size());
     if (!first) out += separator;
     first = false;
     append_text(runtime, out, has_attribute ? attribute_path(runtime, item, *bound[1]) : item);
@@ -74,7 +74,7 @@ Value filter_reverse(Runtime& runtime, const Value& input, const Arguments& argu
     const Value step = Value::integer(-1);
     return slice(runtime, input, nullptr, nullptr, &step);
   }
-  std::vector<Value> items = iterate(runtime, input).all();
+  List<Value> items = iterate(runtime, input).all();
   std::reverse(items.begin(), items.end());
   return runtime.generator(std::move(items));
 }
@@ -91,11 +91,11 @@ Value sort_key(Runtime& runtime, const Value& item, const Optional& attribute, b
 // Sorts by several comma-separated attributes, as Jinja does, through tuples.
 Value sort_keys(Runtime& runtime, const Value& item, const Optional& attribute, bool case_counts) {
   if (!attribute.has_value() || !attribute->is_string() ||
-      attribute->text().find(',') == std::string::npos) {
+      attribute->text().find(',') == Text::npos) {
     return sort_key(runtime, item, attribute, case_counts);
   }
-  std::vector<Value> keys;
-  const std::string& text = attribute->text();
+  List<Value> keys;
+  const Text& text = attribute->text();
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
     keys.push_back(
@@ -107,7 +107,8 @@ Value sort_keys(Runtime& runtime, const Value& item, const Optional& attribute, 
 
 using Keyed = std::pair<Value, Value>;  // key, item
 
-void stable_sort(Runtime& runtime, std::vector<Keyed>& entries, bool reverse) {
+// The sort's own buffer is not metered, but no larger than the entries.
+void stable_sort(Runtime& runtime, List<Keyed>& entries, bool reverse) {
   // A reversed stable sort keeps equal items in their order, as Python's does.
   std::stable_sort(entries.begin(), entries.end(), [&](const Keyed& left, const Keyed& right) {
     return reverse ? less_than(runtime, right.first, left.first)
@@ -117,12 +118,12 @@ void stable_sort(Runtime& runtime, std::vector<Keyed>& entries, bool reverse) {
 
 Value filter_sort(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "sort", arguments, {"reverse", "case_sensitive", "attribute"});
-  std::vector<Keyed> entries;
+  List<Keyed> entries;
   for (const Value& item : iterate(runtime, input)) {
     entries.emplace_back(sort_keys(runtime, item, bound[2], flag(bound[1], false)), item);
   }
   stable_sort(runtime, entries, flag(bound[0], false));
-  std::vector<Value> items;
+  List<Value> items;
   for (Keyed& entry : entries) items.push_back(std::move(entry.second));
   return runtime.list(std::move(items));
 }
@@ -132,31 +133,31 @@ Value filter_dictsort(Runtime& runtime, const Value& input, const Arguments& arg
   if (!input.is(Kind::kDict)) {
     runtime.fail(fmt::format("dictsort needs a dict, not {}", type_name(input)));
   }
-  const std::string by = bound[1].has_value() ? to_text(runtime, *bound[1]) : "key";
+  const Text by = bound[1].has_value() ? to_text(runtime, *bound[1]) : "key";
   if (by != "key" && by != "value") {
     runtime.fail("You can only sort by either \"key\" or \"value\"");
   }
-  std::vector<Keyed> entries;
+  List<Keyed> entries;
   for (const auto& [key, value] : input.as<DictObject>().entries) {
     entries.emplace_back(
         sort_key(runtime, by == "key" ? key : value, std::nullopt, flag(bound[0], false)),
         runtime.tuple({key, value}));
   }
   stable_sort(runtime, entries, flag(bound[2], false));
-  std::vector<Value> items;
+  List<Value> items;
   for (Keyed& entry : entries) items.push_back(std::move(entry.second));
   return runtime.list(std::move(items));
 }
 
 Value filter_unique(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "unique", arguments, {"case_sensitive", "attribute"});
-  std::unordered_set<std::string> seen;
-  std::vector<Value> items;
+  std::set<Text, std::less<>, Metered<Text>> seen;
+  List<Value> items;
   for (const Value& item : iterate(runtime, input)) {
     const Value key = sort_key(runtime, item, bound[1], flag(bound[0], false));
-    std::string hash;
+    Text hash;
     if (!hash_key(key, hash)) runtime.fail(fmt::format("unhashable type: '{}'", type_name(key)));
-    runtime.tick(1 + hash.size() / 32);
+    runtime.tick_scan(hash);
     if (seen.insert(std::move(hash)).second) items.push_back(item);
   }
   return runtime.generator(std::move(items));
@@ -207,8 +208,8 @@ Value filter_batch(Runtime& runtime, const Value& input, const Arguments& argume
   }
   const int64_t count = bound[0]->as_int();
   const bool fills = bound[1].has_value() && !bound[1]->is(Kind::kNone);
-  std::vector<Value> batches;
-  std::vector<Value> batch;
+  List<Value> batches;
+  List<Value> batch;
   for (const Value& item : iterate(runtime, input)) {
     if (static_cast<int64_t>(batch.size()) == count) {
       batches.push_back(runtime.list(std::exchange(batch, {})));
@@ -217,7 +218,6 @@ Value filter_batch(Runtime& runtime, const Value& input, const Arguments& argume
   }
   if (!batch.empty()) {
     while (fills && static_cast<int64_t>(batch.size()) < count) {
-      runtime.reserve_text(batch.size() * sizeof(Value));
       batch.push_back(*bound[1]);
     }
     batches.push_back(runtime.list(std::move(batch)));
@@ -230,22 +230,22 @@ Value filter_groupby(Runtime& runtime, const Value& input, const Arguments& argu
   const auto bound =
       bind(runtime, "groupby", arguments, {"attribute", "default", "case_sensitive"});
   if (!bound[0].has_value()) runtime.fail("groupby needs an attribute");
-  std::vector<Keyed> entries;
+  List<Keyed> entries;
   for (const Value& item : iterate(runtime, input)) {
     Value key = attribute_path(runtime, item, *bound[0]);
     if (key.is_undefined() && bound[1].has_value()) key = *bound[1];
     entries.emplace_back(std::move(key), item);
   }
   const bool case_counts = flag(bound[2], false);
-  std::vector<Keyed> order;  // sort key, (key, item)
+  List<Keyed> order;  // sort key, (key, item)
   for (const Keyed& entry : entries) {
     order.emplace_back(sort_key(runtime, entry.first, std::nullopt, case_counts),
                        runtime.tuple({entry.first, entry.second}));
   }
   stable_sort(runtime, order, false);
-  std::vector<Value> groups;
+  List<Value> groups;
   for (size_t begin = 0; begin < order.size();) {
-    std::vector<Value> group;
+    List<Value> group;
     size_t end = begin;
     while (end < order.size() && equal(runtime, order[begin].first, order[end].first)) {
       group.push_back(order[end++].second.items()[1]);
@@ -262,14 +262,15 @@ Value filter_groupby(Runtime& runtime, const Value& input, const Arguments& argu
 Value attribute_path(Runtime& runtime, const Value& item_value, const Value& path) {
   if (!path.is_string()) return item(runtime, item_value, path);
   Value value = item_value;
-  const std::string& text = path.text();
+  const Text& text = path.text();
+  runtime.tick_scan(text);
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('.', begin), text.size());
-    const std::string part = text.substr(begin, end - begin);
-    const bool is_index = !part.empty() && part.size() < 10 &&
-                          part.find_first_not_of("0123456789") == std::string::npos;
-    value =
-        item(runtime, value, is_index ? Value::integer(std::stoll(part)) : runtime.string(part));
+    const Text part = text.substr(begin, end - begin);
+    const bool is_index =
+        !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == Text::npos;
+    value = item(runtime, value,
+                 is_index ? Value::integer(std::stoll(std::string(part))) : runtime.string(part));
     begin = end + 1;
   }
   return value;

@@ -17,8 +17,7 @@ namespace {
 using Method = Value (*)(Runtime&, const Value& self, const Arguments&);
 using Optional = std::optional<Value>;
 
-const std::string& text_argument(const Runtime& runtime, std::string_view what,
-                                 const Optional& value) {
+const Text& text_argument(const Runtime& runtime, std::string_view what, const Optional& value) {
   if (!value.has_value()) runtime.fail(fmt::format("{} needs an argument", what));
   if (!value->is_string()) {
     runtime.fail(fmt::format("{} needs a string, not {}", what, type_name(*value)));
@@ -35,23 +34,26 @@ int64_t int_argument(const Runtime& runtime, std::string_view what, const Option
   return value->as_int();
 }
 
-Value like(Runtime& runtime, const Value& self, std::string text) {
-  return runtime.string(std::move(text), self.is_safe());
+Value like(Runtime& runtime, const Value& self, std::string_view text) {
+  return runtime.string(Text(text), self.is_safe());
 }
 
 template <Side side>
 Value strip(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "strip", arguments, {"chars"});
   const std::string_view text = self.text();
-  const bool has_set = bound[0].has_value() && !bound[0]->is(Kind::kNone);
-  return like(runtime, self,
-              std::string(has_set ? strip_set(text, text_argument(runtime, "strip", bound[0]), side)
-                                  : strip_space(text, side)));
+  runtime.tick_scan(text);
+  if (!bound[0].has_value() || bound[0]->is(Kind::kNone)) {
+    return like(runtime, self, strip_space(text, side));
+  }
+  const Text& set = text_argument(runtime, "strip", bound[0]);
+  runtime.tick_scan(set);
+  return like(runtime, self, strip_set(text, set, side));
 }
 
 // Runs of white space separate; `from_right` keeps the remainder on the left.
-std::vector<std::string_view> split_space(std::string_view text, int64_t limit, bool from_right) {
-  std::vector<std::string_view> words;
+List<std::string_view> split_space(std::string_view text, int64_t limit, bool from_right) {
+  List<std::string_view> words;
   text = strip_space(text, from_right ? Side::kRight : Side::kLeft);
   while (!text.empty()) {
     if (limit >= 0 && static_cast<int64_t>(words.size()) >= limit) {
@@ -82,7 +84,7 @@ std::vector<std::string_view> split_space(std::string_view text, int64_t limit, 
   return words;
 }
 
-std::string reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
+Text reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
 
 // The last match; linear, unlike std::string::rfind.
 size_t find_last(std::string_view text, std::string_view part) {
@@ -90,9 +92,8 @@ size_t find_last(std::string_view text, std::string_view part) {
   return at == std::string_view::npos ? at : text.size() - at - part.size();
 }
 
-std::vector<std::string_view> split_by(std::string_view text, std::string_view separator,
-                                       int64_t limit) {
-  std::vector<std::string_view> parts;
+List<std::string_view> split_by(std::string_view text, std::string_view separator, int64_t limit) {
+  List<std::string_view> parts;
   while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
     const size_t at = find_text(text, separator);
     if (at == std::string_view::npos) break;
@@ -103,11 +104,11 @@ std::vector<std::string_view> split_by(std::string_view text, std::string_view s
   return parts;
 }
 
-std::vector<std::string_view> split_by_from_right(std::string_view text, std::string_view separator,
-                                                  int64_t limit) {
-  const std::string backwards = reversed(text);
-  const std::string wanted = reversed(separator);
-  std::vector<std::string_view> parts;
+List<std::string_view> split_by_from_right(std::string_view text, std::string_view separator,
+                                           int64_t limit) {
+  const Text backwards = reversed(text);
+  const Text wanted = reversed(separator);
+  List<std::string_view> parts;
   size_t at = 0;  // bytes from the end that are split off
   while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
     const size_t found = find_text(backwards, wanted, at);
@@ -124,30 +125,29 @@ template <bool from_right>
 Value split(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "split", arguments, {"sep", "maxsplit"});
   const int64_t limit = int_argument(runtime, "split", bound[1], -1);
-  const std::string& text = self.text();
-  runtime.tick(1 + text.size() / 16);
-  std::vector<std::string_view> parts;
+  const Text& text = self.text();
+  runtime.tick_scan(text);
+  List<std::string_view> parts;
   if (!bound[0].has_value() || bound[0]->is(Kind::kNone)) {
     parts = split_space(text, limit, from_right);
   } else {
-    const std::string& separator = text_argument(runtime, "split", bound[0]);
+    const Text& separator = text_argument(runtime, "split", bound[0]);
     if (separator.empty()) runtime.fail("split needs a separator that is not empty");
     parts =
         from_right ? split_by_from_right(text, separator, limit) : split_by(text, separator, limit);
   }
-  std::vector<Value> items;
+  List<Value> items;
   items.reserve(parts.size());
-  for (const std::string_view part : parts) {
-    items.push_back(like(runtime, self, std::string(part)));
-  }
+  for (const std::string_view part : parts) items.push_back(like(runtime, self, part));
   return runtime.list(std::move(items));
 }
 
 Value split_lines(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "splitlines", arguments, {"keepends"});
   const bool keep = bound[0].has_value() && bound[0]->truth();
-  const std::string& text = self.text();
-  std::vector<Value> lines;
+  const std::string_view text = self.text();
+  runtime.tick_scan(text);
+  List<Value> lines;
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     const Character point = decode_at(text, at);
@@ -169,12 +169,12 @@ Value split_lines(Runtime& runtime, const Value& self, const Arguments& argument
 template <bool from_right>
 Value partition(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "partition", arguments, {"sep"});
-  const std::string& separator = text_argument(runtime, "partition", bound[0]);
+  const Text& separator = text_argument(runtime, "partition", bound[0]);
   if (separator.empty()) runtime.fail("partition needs a separator that is not empty");
-  const std::string& text = self.text();
-  runtime.tick(1 + text.size() / 16);
+  const std::string_view text = self.text();
+  runtime.tick_scan(text);
   const size_t at = from_right ? find_last(text, separator) : find_text(text, separator);
-  if (at == std::string::npos) {
+  if (at == std::string_view::npos) {
     const Value empty = like(runtime, self, "");
     return from_right ? runtime.tuple({empty, empty, self}) : runtime.tuple({self, empty, empty});
   }
@@ -185,10 +185,11 @@ Value partition(Runtime& runtime, const Value& self, const Arguments& arguments)
 // The part of the text that [start, end) in characters selects; false when start lies beyond.
 bool select_range(Runtime& runtime, const Value& self, const Optional& start, const Optional& end,
                   size_t& begin_byte, size_t& end_byte) {
-  const std::string& text = self.text();
+  const Text& text = self.text();
   begin_byte = 0;
   end_byte = text.size();
   if (!start.has_value() && !end.has_value()) return true;
+  runtime.tick_scan(text);
   const int64_t count = length(runtime, self);
   const auto clamp = [count](int64_t index) {
     return std::clamp<int64_t>(index < 0 ? std::max<int64_t>(index, -count) + count : index, 0,
@@ -217,8 +218,8 @@ Value starts_or_ends(Runtime& runtime, const Value& self, const Arguments& argum
   if (!select_range(runtime, self, bound[1], bound[2], begin, end)) return Value::boolean(false);
   const std::string_view text = std::string_view(self.text()).substr(begin, end - begin);
   const auto matches = [&](const Optional& part) {
-    const std::string& affix = text_argument(runtime, at_start ? "startswith" : "endswith", part);
-    runtime.tick(1 + affix.size() / 64);
+    const Text& affix = text_argument(runtime, at_start ? "startswith" : "endswith", part);
+    runtime.tick_compare(affix.size());
     return at_start ? text.starts_with(affix) : text.ends_with(affix);
   };
   if (bound[0].has_value() && bound[0]->is(Kind::kTuple)) {
@@ -234,11 +235,11 @@ Value starts_or_ends(Runtime& runtime, const Value& self, const Arguments& argum
 template <bool from_right>
 int64_t find_index(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "find", arguments, {"sub", "start", "end"});
-  const std::string& part = text_argument(runtime, "find", bound[0]);
+  const Text& part = text_argument(runtime, "find", bound[0]);
   size_t begin = 0;
   size_t end = 0;
   if (!select_range(runtime, self, bound[1], bound[2], begin, end)) return -1;
-  runtime.tick(1 + self.text().size() / 16);
+  runtime.tick_scan(self.text());
   const std::string_view text = std::string_view(self.text()).substr(begin, end - begin);
   const size_t at = from_right ? find_last(text, part) : find_text(text, part);
   if (at == std::string_view::npos) return -1;
@@ -260,16 +261,17 @@ Value index(Runtime& runtime, const Value& self, const Arguments& arguments) {
 
 Value count(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "count", arguments, {"sub", "start", "end"});
-  const std::string& part = text_argument(runtime, "count", bound[0]);
+  const Text& part = text_argument(runtime, "count", bound[0]);
   size_t begin = 0;
   size_t end = 0;
   if (!select_range(runtime, self, bound[1], bound[2], begin, end)) return Value::integer(0);
   const std::string_view text = std::string_view(self.text()).substr(begin, end - begin);
-  runtime.tick(1 + text.size() / 16);
+  runtime.tick_scan(text);
   if (part.empty()) return Value::integer(static_cast<int64_t>(count_code_points(text)) + 1);
   int64_t found = 0;
   for (size_t at = find_text(text, part); at != std::string_view::npos;
        at = find_text(text, part, at + part.size())) {
+    runtime.tick();
     ++found;
   }
   return Value::integer(found);
@@ -285,18 +287,18 @@ Value replace(Runtime& runtime, const Value& self, const Arguments& arguments) {
 Value join(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "join", arguments, {"iterable"});
   if (!bound[0].has_value()) runtime.fail("join needs an argument");
-  std::string out;
+  Text out;
   bool first = true;
   for (const Value& part : iterate(runtime, *bound[0])) {
     if (!part.is_string()) {
       runtime.fail(fmt::format("join: expected str, found {}", type_name(part)));
     }
-    runtime.reserve_text(out.size() + part.text().size() + self.text().size());
+    runtime.tick_compare(part.text().size() + self.text().size());
     if (!first) out += self.text();
     first = false;
     out += part.text();
   }
-  return like(runtime, self, std::move(out));
+  return runtime.string(std::move(out), self.is_safe());
 }
 
 template <CaseMapping mapping>
@@ -309,8 +311,8 @@ Value case_method(Runtime& runtime, const Value& self, const Arguments& argument
 template <int flags>
 Value every(Runtime& runtime, const Value& self, const Arguments& arguments) {
   bind(runtime, "a test of characters", arguments, {});
-  const std::string& text = self.text();
-  runtime.tick(1 + text.size() / 8);
+  const Text& text = self.text();
+  runtime.tick_scan(text);
   for (size_t at = 0; at < text.size();) {
     const Character point = decode_at(text, at);
     if ((str_flags(point.code) & flags) == 0) return Value::boolean(false);
@@ -323,8 +325,8 @@ Value every(Runtime& runtime, const Value& self, const Arguments& arguments) {
 template <int wanted>
 Value cased(Runtime& runtime, const Value& self, const Arguments& arguments) {
   bind(runtime, "a test of case", arguments, {});
-  const std::string& text = self.text();
-  runtime.tick(1 + text.size() / 8);
+  const Text& text = self.text();
+  runtime.tick_scan(text);
   bool seen = false;
   for (size_t at = 0; at < text.size();) {
     const Character point = decode_at(text, at);
@@ -343,11 +345,12 @@ Value is_ascii_method(Runtime&, const Value& self, const Arguments&) {
 template <bool prefix>
 Value remove_affix(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "removeprefix", arguments, {"affix"});
-  const std::string& affix = text_argument(runtime, "removeprefix", bound[0]);
+  const Text& affix = text_argument(runtime, "removeprefix", bound[0]);
+  runtime.tick_compare(affix.size());
   std::string_view text = self.text();
   if (prefix && text.starts_with(affix)) text.remove_prefix(affix.size());
   if (!prefix && text.ends_with(affix)) text.remove_suffix(affix.size());
-  return like(runtime, self, std::string(text));
+  return like(runtime, self, text);
 }
 
 enum class Align { kLeft, kRight, kCenter };
@@ -356,31 +359,30 @@ template <Align align>
 Value pad(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "ljust, rjust or center", arguments, {"width", "fillchar"});
   const int64_t width = int_argument(runtime, "the width", bound[0], 0);
-  const std::string fill =
-      bound[1].has_value() ? text_argument(runtime, "fillchar", bound[1]) : " ";
+  const Text fill = bound[1].has_value() ? text_argument(runtime, "fillchar", bound[1]) : " ";
   if (count_code_points(fill) != 1) runtime.fail("the fill character must be one character");
   const int64_t missing = std::max<int64_t>(width - length(runtime, self), 0);
-  runtime.reserve_text(self.text().size() + static_cast<size_t>(missing) * fill.size());
+  runtime.check_memory(static_cast<size_t>(missing));
   // Source: CPython 3.11, Objects/unicodeobject.c, unicode_center_impl.
   const int64_t left = align == Align::kLeft    ? 0
                        : align == Align::kRight ? missing
                                                 : missing / 2 + (missing & width & 1);
-  std::string out;
+  Text out;
   for (int64_t i = 0; i < left; ++i) out += fill;
   out += self.text();
   for (int64_t i = left; i < missing; ++i) out += fill;
-  return like(runtime, self, std::move(out));
+  return runtime.string(std::move(out), self.is_safe());
 }
 
 Value zero_fill(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "zfill", arguments, {"width"});
   const int64_t missing =
       std::max<int64_t>(int_argument(runtime, "zfill", bound[0], 0) - length(runtime, self), 0);
-  runtime.reserve_text(self.text().size() + static_cast<size_t>(missing));
-  std::string out = self.text();
+  runtime.check_memory(static_cast<size_t>(missing));
+  Text out = self.text();
   const bool sign = !out.empty() && (out[0] == '-' || out[0] == '+');
   out.insert(sign ? 1 : 0, static_cast<size_t>(missing), '0');
-  return like(runtime, self, std::move(out));
+  return runtime.string(std::move(out), self.is_safe());
 }
 
 Value format(Runtime& runtime, const Value& self, const Arguments& arguments) {
@@ -453,8 +455,8 @@ size_t find_text(std::string_view text, std::string_view part, size_t from) {
 }
 
 Value map_text(Runtime& runtime, const Value& text, CaseMapping mapping) {
-  runtime.tick(1 + text.text().size() / 8);
-  std::string out;
+  runtime.tick_scan(text.text());
+  Text out;
   map_case(text.text(), mapping, [&](std::string_view piece) { out += piece; });
   return runtime.string(std::move(out), text.is_safe());
 }
@@ -463,13 +465,13 @@ Value replace_text(Runtime& runtime, const Value& text, std::string_view old_tex
                    std::string_view new_text, int64_t count) {
   const std::string_view source = text.text();
   int64_t left = count < 0 ? std::numeric_limits<int64_t>::max() : count;
-  runtime.tick(1 + source.size() / 16);
-  std::string out;
+  runtime.tick_scan(source);
+  Text out;
   size_t at = 0;
   while (left > 0 && at <= source.size()) {
     const size_t found = find_text(source, old_text, at);
     if (found == std::string_view::npos) break;
-    runtime.reserve_text(out.size() + (found - at) + new_text.size());
+    runtime.tick_compare(new_text.size());
     out += source.substr(at, found - at);
     out += new_text;
     at = found + old_text.size();
@@ -490,7 +492,7 @@ Value replace_text(Runtime& runtime, const Value& text, std::string_view old_tex
 
 bool is_string_method(std::string_view name) { return methods().contains(name); }
 
-Value call_string_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_string_method(Runtime& runtime, const Value& self, std::string_view name,
                          const Arguments& arguments) {
   runtime.tick();
   const auto found = methods().find(name);

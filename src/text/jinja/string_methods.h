@@ -12,7 +12,7 @@ namespace gallop::text::jinja {
 
 // True for every method that Python's str has and a template may reach.
 bool is_string_method(std::string_view name);
-Value call_string_method(Runtime& runtime, const Value& self, const std::string& name,
+Value call_string_method(Runtime& runtime, const Value& self, std::string_view name,
                          const Arguments& arguments);
 
 // str.lower and its like.

@@ -11,9 +11,6 @@
 namespace gallop::text::jinja {
 namespace {
 
-// Larger templates are refused before they cost time: the largest known are below 100 KB.
-constexpr size_t kMaxSourceBytes = 4u << 20;
-
 Error to_error(const TemplateError& error) {
   if (error.line == 0) return Error{fmt::format("chat template: {}", error.message)};
   return Error{fmt::format("chat template, line {}: {}", error.line, error.message)};
@@ -36,18 +33,18 @@ Value from_json(Runtime& runtime, const Json& json, int32_t depth) {
     case Json::value_t::number_float:
       return Value::real(json.get<double>());
     case Json::value_t::string:
-      return runtime.string(json.get_ref<const std::string&>());
+      return runtime.string(Text(json.get_ref<const std::string&>()));
     case Json::value_t::array: {
-      std::vector<Value> items;
+      List<Value> items;
       items.reserve(json.size());
       for (const Json& element : json) items.push_back(from_json(runtime, element, depth + 1));
       return runtime.list(std::move(items));
     }
     case Json::value_t::object: {
-      std::vector<std::pair<Value, Value>> entries;
+      List<std::pair<Value, Value>> entries;
       entries.reserve(json.size());
       for (const auto& [key, element] : json.items()) {
-        entries.emplace_back(runtime.string(key), from_json(runtime, element, depth + 1));
+        entries.emplace_back(runtime.string(Text(key)), from_json(runtime, element, depth + 1));
       }
       return runtime.dict(std::move(entries));
     }

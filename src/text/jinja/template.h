@@ -16,6 +16,9 @@ namespace gallop::text::jinja {
 
 struct Program;
 
+// The largest known templates are below 100 KB. A tree may need 240 times its source.
+inline constexpr size_t kMaxSourceBytes = 512u << 10;
+
 class Template {
  public:
   // A name and its value; later ones win.

@@ -61,13 +61,14 @@ Value filter_title(Runtime& runtime, const Value& input, const Arguments& argume
   bind(runtime, "title", arguments, {});
   const Value value = as_string(runtime, input);
   const std::string_view text = value.text();
-  runtime.tick(1 + text.size() / 8);
-  std::string out;
+  runtime.tick_scan(text);
+  Text out;
   const TextSink put = [&](std::string_view piece) { out += piece; };
   const auto separates = [](char32_t c) {
     return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
   };
   for (size_t at = 0; at < text.size();) {
+    runtime.tick();
     const size_t first_end = at + decode_at(text, at).length;
     const bool word = !separates(decode_at(text, at).code);
     size_t end = first_end;
@@ -116,22 +117,21 @@ Value filter_replace(Runtime& runtime, const Value& input, const Arguments& argu
 
 Value filter_indent(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "indent", arguments, {"width", "first", "blank"});
-  std::string indention;
+  Text indention;
   if (bound[0].has_value() && bound[0]->is_string()) {
     indention = bound[0]->text();
   } else {
     const int64_t width = std::max<int64_t>(int_or(runtime, "width", bound[0], 4), 0);
-    runtime.reserve_text(static_cast<size_t>(width));
     indention.assign(static_cast<size_t>(width), ' ');
   }
   const Value value = as_string(runtime, input);
   const Value lines =
       call_string_method(runtime, runtime.string(value.text() + "\n"), "splitlines", {});
-  std::string out;
+  Text out;
   if (flag(bound[1], false)) out = indention;
   bool first = true;
   for (const Value& line : lines.items()) {
-    runtime.reserve_text(out.size() + indention.size() + line.text().size());
+    runtime.tick_compare(indention.size() + line.text().size());
     if (!first) {
       out += "\n";
       if (flag(bound[2], false) || !line.text().empty()) out += indention;
@@ -154,14 +154,15 @@ Value filter_truncate(Runtime& runtime, const Value& input, const Arguments& arg
   if (length(runtime, value) <= limit + leeway) return value;
   const Value stop = Value::integer(limit - end_length);
   const Value cut = slice(runtime, value, nullptr, &stop, nullptr);
-  std::string text = cut.text();
+  std::string_view text = cut.text();
   if (!flag(bound[1], false)) text = text.substr(0, text.rfind(' '));
-  return runtime.string(text + end.text(), value.is_safe());
+  return runtime.string(Text(text) + end.text(), value.is_safe());
 }
 
 Value filter_wordcount(Runtime& runtime, const Value& input, const Arguments& arguments) {
   bind(runtime, "wordcount", arguments, {});
-  const std::string text = to_text(runtime, input);
+  const Text text = to_text(runtime, input);
+  runtime.tick_scan(text);
   int64_t words = 0;
   bool in_word = false;
   for (size_t at = 0; at < text.size();) {
@@ -189,9 +190,9 @@ Value filter_format(Runtime& runtime, const Value& input, const Arguments& argum
   if (arguments.named.empty()) {
     return format_percent(runtime, format, runtime.tuple(arguments.positional));
   }
-  std::vector<std::pair<Value, Value>> entries;
+  List<std::pair<Value, Value>> entries;
   for (const auto& [name, value] : arguments.named) {
-    entries.emplace_back(runtime.string(name), value);
+    entries.emplace_back(runtime.string(Text(name)), value);
   }
   return format_percent(runtime, format, runtime.dict(std::move(entries)));
 }
@@ -219,7 +220,6 @@ Value filter_tojson(Runtime& runtime, const Value& input, const Arguments& argum
       style.indent = bound[1]->text();
     } else {
       const int64_t width = std::max<int64_t>(int_or(runtime, "indent", bound[1], 0), 0);
-      runtime.reserve_text(static_cast<size_t>(width));
       style.indent.assign(static_cast<size_t>(width), ' ');
     }
   }
@@ -230,8 +230,9 @@ Value filter_tojson(Runtime& runtime, const Value& input, const Arguments& argum
 }
 
 // Python's int(text, base): white space around, a sign, single underscores between digits.
-std::optional<int64_t> parse_int(const Runtime& runtime, std::string_view text, int base) {
-  std::string digits;
+std::optional<int64_t> parse_int(Runtime& runtime, std::string_view text, int base) {
+  runtime.tick_scan(text);
+  Text digits;
   text = strip_space(text, Side::kBoth);
   const bool negative = text.starts_with('-');
   if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
@@ -263,24 +264,22 @@ std::optional<int64_t> parse_int(const Runtime& runtime, std::string_view text, 
   return value;
 }
 
-std::optional<double> parse_float(std::string_view text) {
-  const std::string trimmed(strip_space(text, Side::kBoth));
+std::optional<double> parse_float(Runtime& runtime, std::string_view text) {
+  runtime.tick_scan(text);
+  const Text trimmed(strip_space(text, Side::kBoth));
   // strtod also takes hexadecimal floats and nan(...), Python does not.
-  if (trimmed.empty() || trimmed.find_first_of("xXpP(") != std::string::npos) return std::nullopt;
+  if (trimmed.empty() || trimmed.find_first_of("xXpP(") != Text::npos) return std::nullopt;
   char* end = nullptr;
   const double value = std::strtod(trimmed.c_str(), &end);
   if (end != trimmed.c_str() + trimmed.size()) return std::nullopt;
   return value;
 }
 
-std::optional<double> to_float(const Runtime& runtime, const Value& value) {
-  if (value.is_undefined()) {
-    runtime.fail(value.object() != nullptr ? value.as<UndefinedObject>().message
-                                           : "an undefined value is used");
-  }
+std::optional<double> to_float(Runtime& runtime, const Value& value) {
+  if (value.is_undefined()) runtime.fail_undefined(value);
   if (value.is_number()) return value.as_float();
-  if (value.is(Kind::kBigInt)) return parse_float(value.digits());
-  if (value.is_string()) return parse_float(value.text());
+  if (value.is(Kind::kBigInt)) return parse_float(runtime, value.digits());
+  if (value.is_string()) return parse_float(runtime, value.text());
   return std::nullopt;
 }
 
@@ -333,7 +332,7 @@ Value filter_round(Runtime& runtime, const Value& input, const Arguments& argume
     runtime.fail(fmt::format("round needs a number, not {}", type_name(input)));
   }
   const int64_t digits = int_or(runtime, "precision", bound[0], 0);
-  const std::string method = bound[1].has_value() ? to_text(runtime, *bound[1]) : "common";
+  const Text method = bound[1].has_value() ? to_text(runtime, *bound[1]) : "common";
   if (method == "common") {
     if (input.is_integral() && digits >= 0) return Value::integer(input.as_int());
     const double rounded = round_digits(input.as_float(), digits);

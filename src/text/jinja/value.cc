@@ -1,10 +1,12 @@
 #include "text/jinja/value.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "text/jinja/runtime.h"
 #include "text/unicode_str.h"
 
 namespace gallop::text::jinja {
@@ -13,12 +15,19 @@ namespace {
 // Objects of at most this many keys are searched without an index.
 constexpr size_t kLinearKeys = 8;
 
+bool has_hash(const Value& key, const Text& hash) {
+  if (key.is_string())
+    return hash.starts_with('s') && std::string_view(hash).substr(1) == key.text();
+  Text own;
+  return hash_key(key, own) && own == hash;
+}
+
 }  // namespace
 
-Value Value::constant_string(std::string text) {
-  auto object = std::make_shared<StringObject>();
+Value Value::constant_string(std::string_view text) {
+  auto object = make_metered<StringObject>();
   object->ascii = is_ascii(text);
-  object->text = std::move(text);
+  object->text = text;
   return Value(Kind::kString, std::move(object));
 }
 
@@ -26,19 +35,19 @@ Value Value::big_integer(uint64_t value) {
   return Value(Kind::kBigInt, constant_string(std::to_string(value)).object_);
 }
 
-const std::string& Value::digits() const {
+const Text& Value::digits() const {
   CHECK(kind_ == Kind::kBigInt);
   return as<StringObject>().text;
 }
 
-const std::string& Value::text() const {
+const Text& Value::text() const {
   CHECK(kind_ == Kind::kString);
   return as<StringObject>().text;
 }
 
 bool Value::is_safe() const { return kind_ == Kind::kString && as<StringObject>().safe; }
 
-const std::vector<Value>& Value::items() const {
+const List<Value>& Value::items() const {
   CHECK(is_sequence() || kind_ == Kind::kView);
   return as<ListObject>().items;
 }
@@ -70,25 +79,44 @@ bool Value::truth() const {
   }
 }
 
-const Value* DictObject::find(const std::string& key) const {
+size_t DictObject::position(const Text& key) const {
   if (entries.size() > kLinearKeys) {
-    const auto found = index.find(key);
-    return found == index.end() ? nullptr : &entries[found->second].second;
+    const auto found = index_.find(key);
+    return found == index_.end() ? entries.size() : found->second;
   }
-  std::string candidate;
-  for (const auto& entry : entries) {
-    candidate.clear();
-    if (hash_key(entry.first, candidate) && candidate == key) return &entry.second;
-  }
-  return nullptr;
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const auto& entry) { return has_hash(entry.first, key); });
+  return static_cast<size_t>(found - entries.begin());
+}
+
+const Value* DictObject::find(const Text& key) const {
+  const size_t place = position(key);
+  return place < entries.size() ? &entries[place].second : nullptr;
 }
 
 const Value* DictObject::find_text(std::string_view text) const {
-  if (entries.size() > kLinearKeys) return find("s" + std::string(text));
+  if (entries.size() > kLinearKeys) return find(Text("s").append(text));
   for (const auto& [key, value] : entries) {
     if (key.is_string() && key.text() == text) return &value;
   }
   return nullptr;
+}
+
+void DictObject::set(Text hash, Value key, Value value) {
+  const size_t place = position(hash);
+  if (place < entries.size()) {
+    entries[place].second = std::move(value);
+    return;
+  }
+  entries.emplace_back(std::move(key), std::move(value));
+  if (entries.size() == kLinearKeys + 1) {
+    for (size_t i = 0; i < place; ++i) {
+      Text earlier;
+      hash_key(entries[i].first, earlier);
+      index_.emplace(std::move(earlier), i);
+    }
+  }
+  if (entries.size() > kLinearKeys) index_.emplace(std::move(hash), place);
 }
 
 int64_t RangeObject::size() const {
@@ -150,7 +178,7 @@ const char* type_name(const Value& value) {
   return "object";
 }
 
-bool hash_key(const Value& value, std::string& out) {
+bool hash_key(const Value& value, Text& out) {
   // Tuples nest and share, so that their text could double with each level.
   constexpr size_t kMaxKeyBytes = 1 << 20;
   if (out.size() > kMaxKeyBytes) return false;
@@ -166,7 +194,8 @@ bool hash_key(const Value& value, std::string& out) {
       out += fmt::format("n{}", value.as_int());
       return true;
     case Kind::kBigInt:
-      out += 'n' + value.digits();
+      out += 'n';
+      out += value.digits();
       return true;
     case Kind::kFloat: {
       const double number = value.as_float();
@@ -185,7 +214,7 @@ bool hash_key(const Value& value, std::string& out) {
     case Kind::kTuple:
       out += 't';
       for (const Value& item : value.items()) {
-        std::string part;
+        Text part;
         if (!hash_key(item, part)) return false;
         out += fmt::format("{}:", part.size());
         out += part;
@@ -196,7 +225,7 @@ bool hash_key(const Value& value, std::string& out) {
   }
 }
 
-bool same_object(const Value& left, const Value& right) {
+bool same_object(Runtime& runtime, const Value& left, const Value& right) {
   if (left.kind() != right.kind()) return false;
   switch (left.kind()) {
     case Kind::kNone:
@@ -209,6 +238,7 @@ bool same_object(const Value& left, const Value& right) {
     case Kind::kFloat:
       return false;
     case Kind::kString:
+      runtime.tick_compare(left.text().size());
       return left.text() == right.text();  // Python interns the short ones
     default:
       return left.object() != nullptr && left.object() == right.object();

@@ -5,12 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "text/jinja/metered.h"
 
 namespace gallop::text::jinja {
 
@@ -42,20 +44,11 @@ enum class Kind : uint8_t {
   kJoiner,
 };
 
-// Bytes of live values of one rendering; must outlive them.
-struct MemoryMeter {
-  size_t live_bytes = 0;
-};
-
 struct Object {
   Object() = default;
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
-  virtual ~Object() {
-    if (meter != nullptr) meter->live_bytes -= charged_bytes;
-  }
-  MemoryMeter* meter = nullptr;  // null for constants of a template
-  size_t charged_bytes = 0;
+  virtual ~Object() = default;
 };
 
 class Value {
@@ -79,7 +72,7 @@ class Value {
     result.real_ = value;
     return result;
   }
-  static Value constant_string(std::string text);  // not metered: for templates
+  static Value constant_string(std::string_view text);
   static Value big_integer(uint64_t value);
 
   Kind kind() const { return kind_; }
@@ -98,10 +91,10 @@ class Value {
   double as_float() const {                    // any number
     return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_);
   }
-  const std::string& text() const;          // kString
-  const std::string& digits() const;        // kBigInt
-  bool is_safe() const;                     // kString made by the filter `safe`
-  const std::vector<Value>& items() const;  // kList, kTuple, kView
+  const Text& text() const;          // kString
+  const Text& digits() const;        // kBigInt
+  bool is_safe() const;              // kString made by the filter `safe`
+  const List<Value>& items() const;  // kList, kTuple, kView
   template <typename T>
   T& as() const {
     return static_cast<T&>(*object_);
@@ -124,29 +117,37 @@ class Value {
 };
 
 struct UndefinedObject : Object {
-  std::string message;  // "'x' is undefined"
+  Text message;  // "'x' is undefined"
 };
 
 struct StringObject : Object {
-  std::string text;
+  Text text;
   bool safe = false;   // Markup
   bool ascii = false;  // one byte per character
 };
 
 struct ListObject : Object {
-  std::vector<Value> items;
+  List<Value> items;
   int32_t depth = 1;
   const char* view_name = nullptr;  // kView: "dict_items"
 };
 
 struct DictObject : Object {
-  std::vector<std::pair<Value, Value>> entries;   // insertion order
-  std::unordered_map<std::string, size_t> index;  // hash_key > entry, for larger dicts
+  List<std::pair<Value, Value>> entries;  // insertion order
   int32_t depth = 1;
 
   // Null when absent. `key` is hash_key(...) of the wanted key.
-  const Value* find(const std::string& key) const;
+  const Value* find(const Text& key) const;
   const Value* find_text(std::string_view text) const;
+  // Adds the entry, or replaces the value of the one with this hash_key(...).
+  void set(Text hash, Value key, Value value);
+
+ private:
+  size_t position(const Text& key) const;  // among the entries; their number when absent
+
+  // hash_key > entry, of larger dicts. A tree: the template chooses the keys, and could choose
+  // ones that collide.
+  std::map<Text, size_t, std::less<>, Metered<std::pair<const Text, size_t>>> index_;
 };
 
 struct RangeObject : Object {
@@ -155,13 +156,13 @@ struct RangeObject : Object {
 };
 
 struct GeneratorObject : Object {
-  std::vector<Value> items;
+  List<Value> items;
   int32_t depth = 1;
   bool used = false;
 };
 
 struct NamespaceObject : Object {
-  std::vector<std::pair<std::string, Value>> attributes;
+  List<std::pair<Text, Value>> attributes;
 
   Value* find(std::string_view name);
 };
@@ -169,7 +170,7 @@ struct NamespaceObject : Object {
 struct LoopObject : Object {
   std::shared_ptr<const ListObject> items;
   size_t index = 0;
-  std::string changed;  // the last arguments of loop.changed(), as text
+  Text changed;  // the last arguments of loop.changed(), as text
   bool has_changed = false;
 };
 
@@ -186,24 +187,24 @@ struct FunctionObject : Object {
 
 struct MethodObject : Object {
   Value self;
-  std::string name;
+  Text name;
 };
 
 struct CyclerObject : Object {
-  std::vector<Value> items;
+  List<Value> items;
   int32_t depth = 1;
   size_t position = 0;
 };
 
 struct JoinerObject : Object {
-  std::string separator;
+  Text separator;
   bool used = false;
 };
 
-// Positional and named arguments of a call.
+// Positional and named arguments of a call. The names are the template's.
 struct Arguments {
-  std::vector<Value> positional;
-  std::vector<std::pair<std::string, Value>> named;
+  List<Value> positional;
+  List<std::pair<std::string_view, Value>> named;
 };
 
 // "str", "int", "dict"...: Python's name of the type, for messages.
@@ -211,9 +212,9 @@ const char* type_name(const Value& value);
 
 // A string that is equal for keys that Python holds equal (1, 1.0 and true are). False when the
 // value can not be a key.
-bool hash_key(const Value& value, std::string& out);
+bool hash_key(const Value& value, Text& out);
 
 // Equal in the sense of Python's `is`.
-bool same_object(const Value& left, const Value& right);
+bool same_object(Runtime& runtime, const Value& left, const Value& right);
 
 }  // namespace gallop::text::jinja

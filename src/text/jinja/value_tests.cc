@@ -52,7 +52,7 @@ bool compare(Runtime& runtime, const Value& input, const Arguments& arguments) {
 }
 
 bool test_sameas(Runtime& runtime, const Value& input, const Arguments& arguments) {
-  return same_object(input, only(runtime, arguments));
+  return same_object(runtime, input, only(runtime, arguments));
 }
 
 int64_t modulo(Runtime& runtime, const Value& input, const Value& divisor) {
@@ -87,12 +87,16 @@ bool test_upper(Runtime& runtime, const Value& input, const Arguments&) {
       .truth();
 }
 
-bool test_filter(Runtime&, const Value& input, const Arguments&) {
-  return input.is_string() && find_filter(input.text()) != nullptr;
+bool test_filter(Runtime& runtime, const Value& input, const Arguments&) {
+  if (!input.is_string()) return false;
+  runtime.tick_scan(input.text());
+  return find_filter(input.text()) != nullptr;
 }
 
-bool test_test(Runtime&, const Value& input, const Arguments&) {
-  return input.is_string() && find_test(input.text()) != nullptr;
+bool test_test(Runtime& runtime, const Value& input, const Arguments&) {
+  if (!input.is_string()) return false;
+  runtime.tick_scan(input.text());
+  return find_test(input.text()) != nullptr;
 }
 
 }  // namespace
