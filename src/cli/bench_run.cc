@@ -161,8 +161,11 @@ Result<Run> median_run(Bench& bench, const engine::Request& request, int32_t cou
 }
 
 // Rates are taken for as many bytes as a step reads, so that a model that fits into a cache has the
-// cache's rate as its floor. Each step waits for the slower of its two needs.
-Result<void> add_floor(const std::vector<model::Work>& steps, BenchResult& result) {
+// cache's rate as its floor. Each step waits for the slower of its two needs. The model goes first:
+// its memory and the measurement's are not needed at once.
+Result<BenchResult> with_floor(const std::vector<model::Work>& steps, Bench bench) {
+  BenchResult result = std::move(bench.result);
+  bench = {};
   double most = 0;
   for (const model::Work& step : steps) most = std::max(most, step.bytes);
   constexpr double kMostBytes = 4e9;  // far more than any cache
@@ -174,7 +177,7 @@ Result<void> add_floor(const std::vector<model::Work>& steps, BenchResult& resul
     result.floor_seconds +=
         std::max(step.bytes / result.read_rate, step.operations / result.multiply_add_rate);
   }
-  return {};
+  return result;
 }
 
 engine::Request request_of(std::vector<int32_t> prompt, int32_t max_tokens, int32_t drafts) {
@@ -207,8 +210,7 @@ Result<BenchResult> bench_prefill(const BenchOptions& options) {
   bench.result.seconds = run.prefill_seconds;
   bench.result.tokens = options.tokens;
   bench.result.steps = static_cast<double>(steps.size());
-  RETURN_IF_ERROR(add_floor(steps, bench.result));
-  return std::move(bench.result);
+  return with_floor(steps, std::move(bench));
 }
 
 Result<BenchResult> bench_decode(const BenchOptions& options) {
@@ -232,8 +234,7 @@ Result<BenchResult> bench_decode(const BenchOptions& options) {
   bench.result.seconds = run.decode_seconds;
   bench.result.tokens = options.tokens;
   bench.result.steps = static_cast<double>(steps.size());
-  RETURN_IF_ERROR(add_floor(steps, bench.result));
-  return std::move(bench.result);
+  return with_floor(steps, std::move(bench));
 }
 
 }  // namespace gallop::cli
