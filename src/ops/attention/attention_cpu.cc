@@ -16,6 +16,9 @@ namespace {
 // Rows of a task: with the heads of a group they share each key and value that is read.
 constexpr int64_t kRowsAtOnce = 16;
 
+// Of a cache line.
+constexpr int64_t kLineFloats = 16;
+
 // Positions [begin, end).
 struct KeyRange {
   int64_t begin;
@@ -106,12 +109,14 @@ class RowsAttention {
   // Keys of one tile, or those of them that any of the rows sees. What all rows see from its first
   // key on is added up for all of them at once, the rest row by row behind it.
   void attend_tile(KeyRange keys) {
-    score(keys);
     const float* values[kKeyTile];
     for (int64_t j = keys.begin; j < keys.end; ++j) {
-      values[j - keys.begin] =
+      const float* value =
           op_.v_pages.as<const float>() + token(j) * token_stride_ + task_.kv_head * dim_;
+      values[j - keys.begin] = value;
+      for (int64_t d = 0; d < dim_; d += kLineFloats) __builtin_prefetch(value + d);
     }
+    score(keys);
     int64_t common = keys.end;
     for (int64_t i = 0; i < task_.rows; ++i) {
       const KeyRange seen = seen_by(i, keys);
