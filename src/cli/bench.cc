@@ -20,6 +20,7 @@
 #include "cli/bench_plot.h"
 #include "cli/bench_run.h"
 #include "cli/flag_values.h"
+#include "cli/numbers.h"
 #include "cli/report.h"
 #include "cli/units.h"
 #include "model/drafter_config.h"
@@ -161,15 +162,13 @@ Result<void> run_speed(const SpeedOptions& options) {
   }
   ASSIGN_OR_RETURN(const BenchResult result,
                    options.decode ? bench_decode(options.bench) : bench_prefill(options.bench));
-  if (!options.csv.empty()) {
-    RETURN_IF_ERROR(append_rows(options.csv, rows_of(options, result)));
-  }
   if (options.json) {
     std::cout << dump_json(result_json(options, result)) << '\n';
   } else {
     print_result(options, result);
   }
-  return flush_output();
+  RETURN_IF_ERROR(flush_output());
+  return options.csv.empty() ? Result<void>() : append_rows(options.csv, rows_of(options, result));
 }
 
 // Drafts that no drafter makes are wrong usage, which only its config can tell.
@@ -215,11 +214,11 @@ void check_plot_usage(const PlotOptions& options) {
 
 int32_t drafts_value(const std::string& text) {
   if (text == "off") return 0;
-  const std::vector<int32_t> numbers = integer_list("--spec-tokens", text);
-  if (numbers.size() != 1 || numbers[0] < 0) {
+  const auto drafts = whole_number<int32_t>(text);
+  if (!drafts || *drafts < 0) {
     refuse_usage("--spec-tokens", "must be a number of drafts or off, found '" + text + "'");
   }
-  return numbers[0];
+  return *drafts;
 }
 
 constexpr int32_t kMostTokens = 1 << 24;

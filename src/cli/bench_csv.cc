@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <ctime>
-#include <fstream>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/numbers.h"
@@ -123,7 +125,13 @@ std::string today() {
 std::string build_commit() { return GALLOP_COMMIT; }
 
 Result<void> check_rows_file(const std::filesystem::path& path) {
-  if (!file_exists(path)) return {};
+  const bool exists = file_exists(path);
+  const std::filesystem::path place = exists ? path : path.parent_path() / ".";
+  if (::access(place.c_str(), W_OK) != 0) {
+    return Error{fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)),
+                 ErrorCode::kInvalidInput, path.string()};
+  }
+  if (!exists) return {};
   ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxFileBytes));
   return check_header(path, text);
 }

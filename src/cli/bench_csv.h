@@ -37,7 +37,8 @@ std::string short_count(int64_t count);
 std::string today();
 std::string build_commit();
 
-// Whether rows could be appended: there is no such file, an empty one, or one with the header line.
+// Whether rows could be appended: there is no such file yet, an empty one, or one with the header
+// line, in a place that may be written.
 Result<void> check_rows_file(const std::filesystem::path& path);
 
 // Makes the file with its header line, or appends to one that begins with it. Several processes may

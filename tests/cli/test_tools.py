@@ -463,6 +463,8 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
     absent = ["bench", "decode", "--model", tmp_path / "none", "--csv"]
     done = run(*absent, tmp_path / "bad.csv", code=1)
     assert "bad.csv: line 1" in done.stderr
+    done = run(*absent, tmp_path / "no" / "x.csv", code=1)
+    assert "x.csv: cannot be written" in done.stderr  # said before the model is looked for
     run(*absent, tmp_path / "new.csv", code=1)
     assert not (tmp_path / "new.csv").exists()
     assert "itself" in run("bench", "plot", tmp_path / "empty.csv", tmp_path / "empty.csv",

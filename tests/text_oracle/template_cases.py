@@ -43,7 +43,9 @@ l|select('gt', 1)|list | l|map('int', base=2)|list | [d, d]|map(attribute='b')|l
 'xxaxx'|trim('x') | '12'|int | '12.7'|int | 'x'|int | 'x'|int(-1) | 'ff'|int(0, 16)
 '0x1f'|int(base=16) | none|int | 3.9|int | -3.9|int | '1e3'|int | '1e3'|float | 'inf'|float
 3.14159|round(2) | 2.5|round | 3.5|round | 42|round | 2.1|round(0, 'ceil')
-2.9|round(method='floor') | 1234|round(-2) | -5|abs | f|abs | s|capitalize
+1250|round(-2) | 1350|round(-2) | -1250|round(-2) | 9223372036854775804|round(-1) | 7|round(-99)
+s|truncate(9223372036854775807) | 2.9|round(method='floor') | 1234|round(-2) | -5|abs | f|abs
+s|capitalize | s|truncate(3, leeway=9223372036854775807)
 'hello world-foo (bar'|title | s|center(21) ~ '|' | s|truncate(5) | s|truncate(5, true, '')
 'a\nb\n\nc'|indent | 'a\nb'|indent(2, true) | 'a\n\nb'|indent(2, blank=true) | '<a>'|escape
 '<a>'|e ~ '<' | '<a>'|safe + '<' | '<a>'|safe ~ '<' | '<'|safe|length | '%s-%s'|format(1, 2)

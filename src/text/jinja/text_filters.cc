@@ -151,7 +151,7 @@ Value filter_truncate(Runtime& runtime, const Value& input, const Arguments& arg
   const int64_t end_length = length(runtime, end);
   if (limit < end_length) runtime.fail("truncate: the length is less than that of the end");
   if (leeway < 0) runtime.fail("truncate: the leeway is negative");
-  if (length(runtime, value) <= limit + leeway) return value;
+  if (length(runtime, value) - limit <= leeway) return value;
   const Value stop = Value::integer(limit - end_length);
   const Value cut = slice(runtime, value, nullptr, &stop, nullptr);
   std::string_view text = cut.text();
@@ -326,6 +326,20 @@ double round_digits(double value, int64_t digits) {
   return std::isinf(scale) ? 0.0 : std::nearbyint(value / scale) * scale;
 }
 
+// Python's round of an integer to a power of ten: to nearest, ties to even.
+Value round_integer(Runtime& runtime, int64_t value, int64_t digits) {
+  if (digits >= 0) return Value::integer(value);
+  if (digits < -19) return Value::integer(0);  // half of the power is more than any integer
+  __int128 power = 1;
+  for (int64_t digit = digits; digit < 0; ++digit) power *= 10;
+  const __int128 below = (value % power + power) % power;
+  const __int128 low = value - below;
+  const bool up = 2 * below > power || (2 * below == power && low / power % 2 != 0);
+  const __int128 rounded = up ? low + power : low;
+  if (rounded != static_cast<int64_t>(rounded)) runtime.fail("round: the integer is too large");
+  return Value::integer(static_cast<int64_t>(rounded));
+}
+
 Value filter_round(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "round", arguments, {"precision", "method"});
   if (!input.is_number()) {
@@ -334,10 +348,8 @@ Value filter_round(Runtime& runtime, const Value& input, const Arguments& argume
   const int64_t digits = int_or(runtime, "precision", bound[0], 0);
   const Text method = bound[1].has_value() ? to_text(runtime, *bound[1]) : "common";
   if (method == "common") {
-    if (input.is_integral() && digits >= 0) return Value::integer(input.as_int());
-    const double rounded = round_digits(input.as_float(), digits);
-    return input.is_integral() ? Value::integer(static_cast<int64_t>(rounded))
-                               : Value::real(rounded);
+    return input.is_integral() ? round_integer(runtime, input.as_int(), digits)
+                               : Value::real(round_digits(input.as_float(), digits));
   }
   if (method != "ceil" && method != "floor") {
     runtime.fail("round: the method must be common, ceil or floor");
