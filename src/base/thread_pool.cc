@@ -13,8 +13,9 @@ namespace gallop {
 namespace {
 
 // A decode step has some hundred short loops a few microseconds apart: a worker that slept between
-// them would spend more time waking than working. It spins this many rounds (about 100 us), yields
-// for as long again so that a busy machine is not starved, then sleeps.
+// them would spend more time waking than working. It spins this many rounds (100 to 250 us, as long
+// as the core's pause takes), yields for tens of us so that a busy machine is not starved, then
+// sleeps.
 constexpr int kSpins = 10000;
 constexpr int kYields = 50;
 

@@ -44,6 +44,9 @@ l|select('gt', 1)|list | l|map('int', base=2)|list | [d, d]|map(attribute='b')|l
 '0x1f'|int(base=16) | none|int | 3.9|int | -3.9|int | '1e3'|int | '1e3'|float | 'inf'|float
 3.14159|round(2) | 2.5|round | 3.5|round | 42|round | 2.1|round(0, 'ceil')
 1250|round(-2) | 1350|round(-2) | -1250|round(-2) | 9223372036854775804|round(-1) | 7|round(-99)
+5|round(-4000) | 5.5|round(-9223372036854775807 - 1) | 1234567890123456789|round(-1)
+'ab'.ljust(-9223372036854775807 - 1) ~ 'ab'.zfill(-9223372036854775807 - 1)
+'ab'|center(-9223372036854775807)
 s|truncate(9223372036854775807) | 2.9|round(method='floor') | 1234|round(-2) | -5|abs | f|abs
 s|capitalize | s|truncate(3, leeway=9223372036854775807)
 'hello world-foo (bar'|title | s|center(21) ~ '|' | s|truncate(5) | s|truncate(5, true, '')

@@ -150,9 +150,9 @@ HWY_INLINE Angle polynomial(Angle x, const double (&c)[COUNT]) {
   return sum;
 }
 
-// In f64: the angle less the nearest multiple n of pi / 2 (in two parts: exact to 2^-60 for the n
-// of 24 bits that occur), then Taylor's series, whose first dropped terms are below 2^-45 at pi
-// / 4. n mod 4 says which of the two is which, and their signs.
+// In f64: the angle less the nearest multiple n of pi / 2 (in two parts, so that one rounding is
+// left where multiply-adds are fused), then Taylor's series, whose first dropped terms are below
+// 2^-45 at pi / 4. n mod 4 says which of the two is which, and their signs.
 HWY_INLINE void turn(Angle angle, Angle& cosine, Angle& sine) {
   constexpr Doubles d;
   constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1;

@@ -36,7 +36,8 @@ void scale_weigh(const float* x, float scale, const float* weight, float offset,
                  int64_t n);
 // out[i] = x[i] / divisor
 void divide(const float* x, float divisor, float* out, int64_t n);
-// Cosine and sine of position * frequencies[i], the angle rounded to f32; within 1 ulp.
+// Cosine and sine of position * frequencies[i], the angle rounded to f32; within 1 ulp where
+// multiply-adds are fused, else off by up to 2^-53 of the angle besides.
 void cosines_and_sines(const float* frequencies, int32_t position, float* cosines, float* sines,
                        int64_t n);
 // (x[i], x[i + half]) turned by the angle i of [0, half).

@@ -1,6 +1,6 @@
-// The lanes that every inner loop of the CPU backend works on, for the instruction set that is
-// being compiled: sixteen logical lanes, one, two or four vectors. Included once per instruction
-// set, by files that go through hwy/foreach_target.h.
+// The lanes that inner loops of the CPU backend work on, for the instruction set that is being
+// compiled: sixteen logical lanes, one vector or several (linears: simd_chains_inl.h). Included
+// once per instruction set, by files that go through hwy/foreach_target.h.
 #if defined(GALLOP_OPS_CPU_SIMD_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GALLOP_OPS_CPU_SIMD_LANES_INL_H_
 #undef GALLOP_OPS_CPU_SIMD_LANES_INL_H_

@@ -353,6 +353,12 @@ Value remove_affix(Runtime& runtime, const Value& self, const Arguments& argumen
   return like(runtime, self, text);
 }
 
+// Characters that a text lacks of a width, which may be any integer.
+int64_t missing_to(Runtime& runtime, const Value& text, int64_t width) {
+  const int64_t there = length(runtime, text);
+  return std::max(width, there) - there;
+}
+
 enum class Align { kLeft, kRight, kCenter };
 
 template <Align align>
@@ -361,7 +367,7 @@ Value pad(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const int64_t width = int_argument(runtime, "the width", bound[0], 0);
   const Text fill = bound[1].has_value() ? text_argument(runtime, "fillchar", bound[1]) : " ";
   if (count_code_points(fill) != 1) runtime.fail("the fill character must be one character");
-  const int64_t missing = std::max<int64_t>(width - length(runtime, self), 0);
+  const int64_t missing = missing_to(runtime, self, width);
   runtime.check_memory(static_cast<size_t>(missing));
   // Source: CPython 3.11, Objects/unicodeobject.c, unicode_center_impl.
   const int64_t left = align == Align::kLeft    ? 0
@@ -376,8 +382,7 @@ Value pad(Runtime& runtime, const Value& self, const Arguments& arguments) {
 
 Value zero_fill(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(runtime, "zfill", arguments, {"width"});
-  const int64_t missing =
-      std::max<int64_t>(int_argument(runtime, "zfill", bound[0], 0) - length(runtime, self), 0);
+  const int64_t missing = missing_to(runtime, self, int_argument(runtime, "zfill", bound[0], 0));
   runtime.check_memory(static_cast<size_t>(missing));
   Text out = self.text();
   const bool sign = !out.empty() && (out[0] == '-' || out[0] == '+');

@@ -322,8 +322,9 @@ double round_digits(double value, int64_t digits) {
   if (digits >= 0) {
     return std::strtod(fmt::format("{:.{}f}", value, digits).c_str(), nullptr);
   }
+  if (digits < -308) return std::copysign(0.0, value);  // the power is more than any double
   const double scale = std::pow(10.0, static_cast<double>(-digits));
-  return std::isinf(scale) ? 0.0 : std::nearbyint(value / scale) * scale;
+  return std::nearbyint(value / scale) * scale;
 }
 
 // Python's round of an integer to a power of ten: to nearest, ties to even.
@@ -336,7 +337,9 @@ Value round_integer(Runtime& runtime, int64_t value, int64_t digits) {
   const __int128 low = value - below;
   const bool up = 2 * below > power || (2 * below == power && low / power % 2 != 0);
   const __int128 rounded = up ? low + power : low;
-  if (rounded != static_cast<int64_t>(rounded)) runtime.fail("round: the integer is too large");
+  if (rounded != static_cast<int64_t>(rounded)) {
+    runtime.fail("the result of round is beyond 64-bit integers");
+  }
   return Value::integer(static_cast<int64_t>(rounded));
 }
 
