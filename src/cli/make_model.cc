@@ -5,14 +5,16 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
-#include "cli/flag_values.h"
+#include "cli/numbers.h"
 #include "cli/report.h"
 #include "cli/units.h"
 #include "model/random_checkpoint.h"
@@ -65,27 +67,27 @@ std::string as_text(const std::filesystem::path& directory,
                      written.shards, written.shards == 1 ? "" : "s");
 }
 
-// Said before the target is written, which may take long.
-Result<void> check_directories(const MakeModelOptions& options) {
-  RETURN_IF_ERROR(model::check_new_directory(options.directory));
-  return options.drafter.empty() ? Result<void>() : model::check_new_directory(options.drafter);
-}
-
 Result<void> run_make_model(const MakeModelOptions& options) {
-  RETURN_IF_ERROR(check_directories(options));
   ASSIGN_OR_RETURN(const Json config, read_shape(options));
+  ASSIGN_OR_RETURN(const model::NewDirectory directory,
+                   model::NewDirectory::make(options.directory));
+  std::optional<model::NewDirectory> drafter_directory;
+  if (!options.drafter.empty()) {  // made before the target is written, which may take long
+    ASSIGN_OR_RETURN(model::NewDirectory made, model::NewDirectory::make(options.drafter));
+    drafter_directory.emplace(std::move(made));
+  }
   const model::RandomCheckpointOptions random{
       .format = options.format, .seed = options.seed, .threads = usable_cores()};
   ASSIGN_OR_RETURN(const model::WrittenCheckpoint target,
-                   model::write_random_model(options.directory, config, random));
+                   model::write_random_model(directory, config, random));
   Json json = as_json(options.directory, target);
   json["seed"] = options.seed;
   std::string text = as_text(options.directory, target);
-  if (!options.drafter.empty()) {
+  if (drafter_directory) {
     ASSIGN_OR_RETURN(const model::ModelConfig parsed, model::parse_model_config(config));
     ASSIGN_OR_RETURN(
         const model::WrittenCheckpoint drafter,
-        model::write_random_drafter(options.drafter, model::drafter_shape(parsed), random));
+        model::write_random_drafter(*drafter_directory, model::drafter_shape(parsed), random));
     json["drafter"] = as_json(options.drafter, drafter);
     text += as_text(options.drafter, drafter);
   }
@@ -112,9 +114,9 @@ void check_usage(const MakeModelOptions& options) {
 }
 
 uint64_t seed_value(const std::string& text) {
-  const Json value = integer_value("--seed", text);
-  if (value < 0) refuse_usage("--seed", "must be 0 or more, found " + text);
-  return value.get<uint64_t>();
+  const auto seed = whole_number<uint64_t>(text);
+  if (!seed) refuse_usage("--seed", "must be an integer in [0, 2^64), found '" + text + "'");
+  return *seed;
 }
 
 }  // namespace

@@ -366,30 +366,17 @@ Error directory_error(const fs::path& path, std::string_view what, const std::er
                ErrorCode::kInvalidInput, path.string()};
 }
 
-// A directory of our own to write into: made, or found empty. Removed again unless kept, if it was
-// made here and nothing is in it.
-class NewDirectory {
- public:
-  static Result<NewDirectory> make(const fs::path& path) {
-    RETURN_IF_ERROR(check_new_directory(path));
-    std::error_code error;
-    const bool made = fs::create_directories(path, error);
-    if (error) return directory_error(path, "cannot create the directory", error);
-    return NewDirectory(made ? path : fs::path());
-  }
-  NewDirectory(NewDirectory&& other) noexcept : made_(std::exchange(other.made_, {})) {}
-  NewDirectory& operator=(NewDirectory&&) = delete;
-  ~NewDirectory() {
-    std::error_code ignored;
-    if (!made_.empty()) fs::remove(made_, ignored);  // an empty directory, or nothing
-  }
-  void keep() { made_.clear(); }
-
- private:
-  explicit NewDirectory(fs::path made) : made_(std::move(made)) {}
-
-  fs::path made_;
-};
+// Nothing is there, or an empty directory.
+Result<void> check_new_directory(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return {};
+  const bool empty = !error && fs::is_empty(path, error);
+  if (error) return directory_error(path, "cannot look at it", error);
+  if (status.type() == fs::file_type::directory && empty) return {};
+  return Error{path.string() + ": expected a new or an empty directory, it holds files",
+               ErrorCode::kInvalidInput, path.string()};
+}
 
 Result<void> check_space(const fs::path& directory, uint64_t bytes) {
   constexpr uint64_t kBeside = 16 << 20;  // headers, index and configs
@@ -412,7 +399,6 @@ int64_t parameters_of(const std::vector<Weight>& weights) {
 Result<WrittenCheckpoint> write_checkpoint(const fs::path& path, const std::vector<Weight>& weights,
                                            Json config, const Json& generation_config,
                                            const RandomCheckpointOptions& options) {
-  ASSIGN_OR_RETURN(NewDirectory directory, NewDirectory::make(path));
   uint64_t bytes = 0;
   std::vector<TensorSpec> specs = specs_of(weights);
   for (const TensorSpec& spec : specs) {
@@ -427,7 +413,6 @@ Result<WrittenCheckpoint> write_checkpoint(const fs::path& path, const std::vect
   Filler filler(writer, options.threads);
   RETURN_IF_ERROR(write_weights(weights, filler));
   RETURN_IF_ERROR(writer.finish());
-  directory.keep();
   if (options.format == RandomFormat::kNvfp4) {
     const Json excluded = excluded_modules(weights);
     config["quantization_config"] = quantization_config(excluded);
@@ -445,18 +430,29 @@ Result<WrittenCheckpoint> write_checkpoint(const fs::path& path, const std::vect
 
 }  // namespace
 
-Result<void> check_new_directory(const fs::path& path) {
+Result<NewDirectory> NewDirectory::make(const fs::path& path) {
+  RETURN_IF_ERROR(check_new_directory(path));
+  NewDirectory directory(path);
   std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (status.type() == fs::file_type::not_found) return {};
-  const bool empty = !error && fs::is_empty(path, error);
-  if (error) return directory_error(path, "cannot look at it", error);
-  if (status.type() == fs::file_type::directory && empty) return {};
-  return Error{path.string() + ": expected a new or an empty directory, it holds files",
-               ErrorCode::kInvalidInput, path.string()};
+  fs::create_directories(path, error);
+  if (error) return directory_error(path, "cannot create the directory", error);
+  return directory;
 }
 
-Result<WrittenCheckpoint> write_random_model(const fs::path& directory, Json config,
+NewDirectory::NewDirectory(fs::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  for (fs::path part = path_; !part.empty() && !fs::exists(part, ignored);
+       part = part.parent_path()) {
+    made_.push_back(part);
+  }
+}
+
+NewDirectory::~NewDirectory() {
+  std::error_code ignored;
+  for (const fs::path& part : made_) fs::remove(part, ignored);  // an empty directory, or nothing
+}
+
+Result<WrittenCheckpoint> write_random_model(const NewDirectory& directory, Json config,
                                              const RandomCheckpointOptions& options) {
   if (config.is_object()) config.erase("quantization_config");
   ASSIGN_OR_RETURN(const ModelConfig parsed, parse_model_config(config));
@@ -468,10 +464,10 @@ Result<WrittenCheckpoint> write_random_model(const fs::path& directory, Json con
                    plan_weights(bindings, places_of(fields), options));
   Json generation = Json::object();
   if (!parsed.eos_ids.empty()) generation["eos_token_id"] = parsed.eos_ids;
-  return write_checkpoint(directory, weights, std::move(config), generation, options);
+  return write_checkpoint(directory.path(), weights, std::move(config), generation, options);
 }
 
-Result<WrittenCheckpoint> write_random_drafter(const fs::path& directory, Json config,
+Result<WrittenCheckpoint> write_random_drafter(const NewDirectory& directory, Json config,
                                                const RandomCheckpointOptions& options) {
   if (config.is_object()) config.erase("quantization_config");
   ASSIGN_OR_RETURN(const DrafterConfig parsed, parse_drafter_config(config));
@@ -479,7 +475,7 @@ Result<WrittenCheckpoint> write_random_drafter(const fs::path& directory, Json c
   const std::vector<TensorBinding> bindings = bind_tensors(parsed, "", fields);
   ASSIGN_OR_RETURN(const std::vector<Weight> weights,
                    plan_weights(bindings, places_of(fields), options));
-  return write_checkpoint(directory, weights, std::move(config), Json::object(), options);
+  return write_checkpoint(directory.path(), weights, std::move(config), Json::object(), options);
 }
 
 }  // namespace gallop::model

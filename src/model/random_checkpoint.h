@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -29,18 +30,34 @@ struct WrittenCheckpoint {
   int64_t shards = 0;
 };
 
-// Nothing is there, or an empty directory: where a checkpoint can be written.
-Result<void> check_new_directory(const std::filesystem::path& path);
+// A directory to write a checkpoint into: made, or found empty. The end of this object removes
+// what was made, those around it too, where nothing is in it.
+class NewDirectory {
+ public:
+  static Result<NewDirectory> make(const std::filesystem::path& path);
+  NewDirectory(NewDirectory&&) noexcept = default;
+  NewDirectory& operator=(NewDirectory&&) = delete;
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+  ~NewDirectory();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  explicit NewDirectory(std::filesystem::path path);
+
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // innermost first
+};
 
 // `config` is a whole config.json that parse_model_config accepts but for its quantization_config,
 // which is replaced. Writes it (last: a directory without it is unfinished), generation_config.json
-// and the weights into `directory`, which is made and must hold nothing. Errors: the config's, with
-// its key; a directory that is not empty; a disk that is too small.
-Result<WrittenCheckpoint> write_random_model(const std::filesystem::path& directory, Json config,
+// and the weights into `directory`. Errors: the config's, with its key; a disk that is too small.
+Result<WrittenCheckpoint> write_random_model(const NewDirectory& directory, Json config,
                                              const RandomCheckpointOptions& options);
 
 // The same for a DFlash drafter.
-Result<WrittenCheckpoint> write_random_drafter(const std::filesystem::path& directory, Json config,
+Result<WrittenCheckpoint> write_random_drafter(const NewDirectory& directory, Json config,
                                                const RandomCheckpointOptions& options);
 
 }  // namespace gallop::model

@@ -33,7 +33,9 @@ class RandomCheckpointTest : public testing::Test {
 
   fs::path write(const std::string& name, const RandomCheckpointOptions& options) {
     const fs::path path = root_ / name;
-    const auto written = write_random_model(path, *named_shape("qwen3.5-tiny"), options);
+    const auto directory = NewDirectory::make(path);
+    EXPECT_TRUE(directory.ok()) << directory.error().message;
+    const auto written = write_random_model(*directory, *named_shape("qwen3.5-tiny"), options);
     EXPECT_TRUE(written.ok()) << written.error().message;
     return path;
   }
@@ -61,8 +63,9 @@ TEST_F(RandomCheckpointTest, LoadsAndItsDrafterToo) {
   const fs::path path = write("target", {.seed = 1});
   const auto target = load_model(path);
   ASSERT_TRUE(target.ok()) << target.error().message;
-  const auto written =
-      write_random_drafter(root_ / "drafter", drafter_shape(target->config), {.seed = 1});
+  const auto directory = NewDirectory::make(root_ / "drafter");
+  ASSERT_TRUE(directory.ok()) << directory.error().message;
+  const auto written = write_random_drafter(*directory, drafter_shape(target->config), {.seed = 1});
   ASSERT_TRUE(written.ok()) << written.error().message;
   const auto drafter = load_drafter(root_ / "drafter", target->config);
   ASSERT_TRUE(drafter.ok()) << drafter.error().message;
@@ -114,7 +117,9 @@ TEST_F(RandomCheckpointTest, RefusesWhatItCannotWrite) {
   fs::create_directories(used);
   ASSERT_TRUE(write_file(used / "notes.txt", "mine"));
   const auto error_of = [&](const fs::path& path, const Json& config, RandomFormat format) {
-    const auto written = write_random_model(path, config, {.format = format});
+    const auto directory = NewDirectory::make(path);
+    if (!directory.ok()) return directory.error().message;
+    const auto written = write_random_model(*directory, config, {.format = format});
     return written.ok() ? std::string("no error") : written.error().message;
   };
   const Json tiny = *named_shape("qwen3.5-tiny");
@@ -135,6 +140,20 @@ TEST_F(RandomCheckpointTest, RefusesWhatItCannotWrite) {
   EXPECT_NE(error_of(root_ / "new", huge, RandomFormat::kBF16).find("the disk has"),
             std::string::npos);
   EXPECT_FALSE(fs::exists(root_ / "new"));
+}
+
+// Also where a part of the way was made before the error; never what somebody put something into.
+TEST_F(RandomCheckpointTest, DirectoriesThatStayEmptyAreRemovedAgain) {
+  EXPECT_FALSE(NewDirectory::make(root_ / "a" / std::string(300, 'x') / "b").ok());
+  EXPECT_TRUE(NewDirectory::make(root_ / "a" / "b" / "c").ok());
+  EXPECT_FALSE(fs::exists(root_ / "a"));
+  {
+    const auto made = NewDirectory::make(root_ / "a" / "b" / "c");
+    ASSERT_TRUE(made.ok());
+    ASSERT_TRUE(write_file(root_ / "a" / "notes.txt", "mine"));
+  }
+  EXPECT_FALSE(fs::exists(root_ / "a" / "b"));
+  EXPECT_TRUE(fs::exists(root_ / "a" / "notes.txt"));
 }
 
 TEST(RandomValues, PiecesAreOneStreamOfTheRightMoments) {

@@ -73,6 +73,9 @@ def test_same_seed_same_files_other_seed_other_weights(run, tmp_path):
         assert answer["seed"] == seed and answer["shards"] == 1
         assert answer["bytes"] < (tmp_path / name / "model.safetensors").stat().st_size
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    most = run("make-model", tmp_path / "most", "--shape", "qwen3.5-tiny", "--layers", 1,
+               "--seed", 2**64 - 1, "--json")
+    assert json.loads(most.stdout)["seed"] == 2**64 - 1
     assert digest(tmp_path / "a")["config.json"] == digest(tmp_path / "c")["config.json"]
     assert (digest(tmp_path / "a")["model.safetensors"]
             != digest(tmp_path / "c")["model.safetensors"])
@@ -180,6 +183,13 @@ def test_nvfp4_configs(packed):
     assert (packed / "drafter" / "hf_quant_config.json").is_file()
 
 
+def test_a_drafter_inside_its_models_directory(run, tmp_path):
+    run("make-model", tmp_path / "a", "--shape", "qwen3.5-tiny", "--seed", 1,
+        "--drafter", tmp_path / "a" / "drafter")
+    assert (tmp_path / "a" / "config.json").is_file()
+    assert (tmp_path / "a" / "drafter" / "config.json").is_file()
+
+
 def test_make_model_refuses(run, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
@@ -189,6 +199,8 @@ def test_make_model_refuses(run, tmp_path):
     for arguments, code, message in [
         ([tmp_path / "full", *tiny], 1, "full: expected a new or an empty directory"),
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "full"], 1, "full: expected a new"),
+        ([tmp_path / "a", *tiny, "--drafter", tmp_path / "full/mine.txt/x"], 1, "mine.txt/x"),
+        ([tmp_path / "a/b", *tiny, "--drafter", tmp_path / "a" / ("x" * 300)], 1, "too long"),
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "a"], 2, "--drafter"),
         ([tmp_path / "a/b", *tiny, "--drafter", tmp_path / "x/../a"], 2, "--drafter"),
         ([tmp_path / "a", "--shape", "qwen9", "--seed", 1], 2, "--shape: there is no"),
@@ -202,6 +214,7 @@ def test_make_model_refuses(run, tmp_path):
         ([tmp_path / "a", *tiny, "--format", "int3"], 2, "--format"),
         ([tmp_path / "a", "--shape", "qwen3.5-tiny"], 2, "--seed"),
         ([tmp_path / "a", "--shape", "qwen3.5-tiny", "--seed", -1], 2, "--seed"),
+        ([tmp_path / "a", "--shape", "qwen3.5-tiny", "--seed", 2**64], 2, "--seed"),
         ([*tiny], 2, "directory"),
     ]:
         done = run("make-model", *arguments, code=code)
