@@ -1,4 +1,5 @@
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -92,7 +94,8 @@ TEST(File, SavedContentIsReadBackAndReplaced) {
     ASSERT_TRUE(save_file(path, content).ok());
     EXPECT_EQ(*read_file(path, 100), content);
   }
-  EXPECT_NE(save_file(path / "below", "x").error().message.find("below"), std::string::npos);
+  EXPECT_EQ(save_file(path / "below", "x").error().message,
+            (path / "below").string() + ": cannot create: Not a directory");
   std::filesystem::remove(path);
   std::filesystem::create_directory(path);
   EXPECT_FALSE(save_file(path, "x").ok());
@@ -149,10 +152,46 @@ TEST_F(FilePlaces, AFailedWriteKeepsTheOldFileAlone) {
     auto file = ReplacingFile::create(directory_ / "file");
     ASSERT_TRUE(file.ok());
     // Beyond what a file may hold.
-    EXPECT_FALSE(file->write(std::vector<uint8_t>(8), INT64_MAX - 4).ok());
+    const Result<void> written = file->write(std::vector<uint8_t>(8), INT64_MAX - 4);
+    ASSERT_FALSE(written.ok());
+    EXPECT_TRUE(
+        written.error().message.starts_with((directory_ / "file: cannot write: ").string()));
   }
   EXPECT_EQ(*read_file(directory_ / "file", 10), "old");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_), {}), 1);
+}
+
+// Through a link, too; files that were there stay, empty ones as well.
+TEST_F(FilePlaces, AFailedAppendLeavesNoNewFile) {
+  const auto fail = [](const std::string&) -> Result<std::string> { return Error{"no"}; };
+  std::filesystem::create_symlink("new", directory_ / "link");
+  EXPECT_EQ(append_to_file(directory_ / "new", 100, fail).error().message, "no");
+  EXPECT_EQ(append_to_file(directory_ / "link", 100, fail).error().message, "no");
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "new"));
+  EXPECT_TRUE(std::filesystem::is_symlink(directory_ / "link"));
+  for (const std::string content : {"", "old"}) {
+    ASSERT_TRUE(save_file(directory_ / "new", content).ok());
+    EXPECT_FALSE(append_to_file(directory_ / "link", 100, fail).ok());
+    EXPECT_EQ(*read_file(directory_ / "new", 100), content);
+  }
+}
+
+// The wait gives the other one time to open the file that is then removed.
+TEST_F(FilePlaces, WhoWaitedForAFailedAppendMakesTheFile) {
+  std::thread other;
+  const Result<void> failed =
+      append_to_file(directory_ / "file", 100, [&](const std::string&) -> Result<std::string> {
+        other = std::thread([this] {
+          EXPECT_TRUE(append_to_file(directory_ / "file", 100, [](const std::string& content) {
+                        return Result<std::string>(content + "row");
+                      }).ok());
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        return Error{"no"};
+      });
+  other.join();
+  EXPECT_FALSE(failed.ok());
+  EXPECT_EQ(*read_file(directory_ / "file", 100), "row");
 }
 
 TEST(FloatTypes, EveryHalfAndBfloatRoundTrips) {

@@ -114,6 +114,33 @@ std::span<const uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
+// Until the descriptor is closed, others wait here. They may have waited for a file that was
+// removed.
+Result<Descriptor> open_locked(const std::filesystem::path& path) {
+  for (;;) {
+    ASSIGN_OR_RETURN(Descriptor file, open_regular(path, O_RDWR | O_CREAT));
+    while (::flock(file.number(), LOCK_EX) != 0) {
+      if (errno != EINTR) return file_error(path, "cannot lock");
+    }
+    struct stat info = {};
+    if (::fstat(file.number(), &info) != 0) return file_error(path, "cannot stat");
+    if (info.st_nlink > 0) return file;
+  }
+}
+
+Result<void> append_locked(
+    const Descriptor& file, const std::filesystem::path& path, size_t max_bytes,
+    const std::function<Result<std::string>(const std::string& content)>& addition) {
+  ASSIGN_OR_RETURN(const std::string content, read_all(file, path, max_bytes));
+  ASSIGN_OR_RETURN(const std::string added, addition(content));
+  Result<void> written = write_at(file.number(), path, bytes_of(added), content.size());
+  if (written.ok() && ::fsync(file.number()) != 0) written = file_error(path, "cannot write");
+  if (!written.ok() && ::ftruncate(file.number(), static_cast<off_t>(content.size())) != 0) {
+    return file_error(path, "cannot take back what was written");
+  }
+  return written;
+}
+
 }  // namespace
 
 bool file_exists(const std::filesystem::path& path) {
@@ -136,7 +163,7 @@ Result<ReplacingFile> ReplacingFile::create(const std::filesystem::path& path) {
     partial += fmt::format(".{}-{}.partial", ::getpid(), ++serial);
     const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor >= 0) return ReplacingFile(target, std::move(partial), descriptor);
-    if (errno != EEXIST || attempt == kMaxAttempts) return file_error(partial, "cannot create");
+    if (errno != EEXIST || attempt == kMaxAttempts) return file_error(path, "cannot create");
   }
 }
 
@@ -156,12 +183,12 @@ ReplacingFile::~ReplacingFile() {
 }
 
 Result<void> ReplacingFile::write(std::span<const uint8_t> bytes, uint64_t offset) {
-  return write_at(descriptor_, partial_, bytes, offset);
+  return write_at(descriptor_, path_, bytes, offset);
 }
 
 Result<void> ReplacingFile::commit() {
   CHECK_GE(descriptor_, 0);
-  if (::fsync(descriptor_) != 0) return file_error(partial_, "cannot write");
+  if (::fsync(descriptor_) != 0) return file_error(path_, "cannot write");
   if (::rename(partial_.c_str(), path_.c_str()) != 0) {
     return file_error(path_, "cannot take this name");
   }
@@ -179,21 +206,17 @@ Result<void> save_file(const std::filesystem::path& path, std::string_view conte
 Result<void> append_to_file(
     const std::filesystem::path& path, size_t max_bytes,
     const std::function<Result<std::string>(const std::string& content)>& addition) {
-  // Opening a device for writing may already do something.
   struct stat info = {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return not_regular(path);
-  ASSIGN_OR_RETURN(const Descriptor file, open_regular(path, O_RDWR | O_CREAT));
-  while (::flock(file.number(), LOCK_EX) != 0) {  // until the descriptor is closed
-    if (errno != EINTR) return file_error(path, "cannot lock");
-  }
-  ASSIGN_OR_RETURN(const std::string content, read_all(file, path, max_bytes));
-  ASSIGN_OR_RETURN(const std::string added, addition(content));
-  Result<void> written = write_at(file.number(), path, bytes_of(added), content.size());
-  if (written.ok() && ::fsync(file.number()) != 0) written = file_error(path, "cannot write");
-  if (!written.ok() && ::ftruncate(file.number(), static_cast<off_t>(content.size())) != 0) {
-    return file_error(path, "cannot take back what was written");
-  }
-  return written;
+  const bool found = ::stat(path.c_str(), &info) == 0;
+  // Opening a device for writing may already do something.
+  if (found && !S_ISREG(info.st_mode)) return not_regular(path);
+  ASSIGN_OR_RETURN(const std::filesystem::path target, follow_links(path));
+  ASSIGN_OR_RETURN(const Descriptor file, open_locked(path));
+  const Result<void> appended = append_locked(file, path, max_bytes, addition);
+  if (appended.ok() || found) return appended;
+  ASSIGN_OR_RETURN(const size_t size, size_of(file, path));
+  if (size == 0) ::unlink(target.c_str());  // made here
+  return appended;
 }
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {

@@ -47,8 +47,8 @@ class ReplacingFile {
 // Gives the file this content.
 Result<void> save_file(const std::filesystem::path& path, std::string_view content);
 
-// Appends what `addition` makes of the content so far (of a new file: none), all of it or nothing.
-// Who appends by this function, in any process, waits for the others.
+// Appends what `addition` makes of the content so far (of a new file: none): all of it, or nothing
+// and no new file. Who appends by this function, in any process, waits for the others.
 Result<void> append_to_file(
     const std::filesystem::path& path, size_t max_bytes,
     const std::function<Result<std::string>(const std::string& content)>& addition);

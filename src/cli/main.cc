@@ -46,7 +46,9 @@ int main(int argc, char** argv) {
   gallop::cli::add_inspect_command(line.root());
   gallop::cli::add_doctor_command(line.root());
   gallop::cli::add_bench_command(line.root());
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a failed write, with a message
+  // A reader that goes away, a file that reaches its limit: a failed write, with a message.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   const auto parsed = line.parse(argc, argv);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   try {

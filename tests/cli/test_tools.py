@@ -515,6 +515,22 @@ def test_what_is_no_file_is_never_replaced(writers, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_file_beyond_its_limit_is_exit_1_and_leaves_nothing(gallop, foal, tmp_path):
+    ids = tmp_path / "ids.json"
+    ids.write_text("[[1, 2, 3]]")
+    target = foal / "target"
+    for arguments, path in [
+        (["score", "--model", target, "--tokens-file", ids, "--out"], "out.safetensors"),
+        (["make-model", "--shape", "qwen3.5-tiny", "--seed", "1"], "p1/p2"),
+        (["bench", "decode", "--model", target, "--runs", "1", "--tokens", "1", "--csv"], "x.csv"),
+    ]:
+        limited = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', gallop, *arguments, tmp_path / path]
+        done = subprocess.run(limited, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 1 and "cannot write: File too large" in done.stderr, done
+        assert str(tmp_path / path) in done.stderr and "partial" not in done.stderr
+        assert list(tmp_path.iterdir()) == [ids]
+
+
 def test_links_are_written_through(writers, tmp_path):
     for number, write in enumerate(writers):
         link, target = tmp_path / f"link{number}", tmp_path / f"file{number}"
