@@ -15,15 +15,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/machine.h"
-#include "checkpoint/hf_checkpoint.h"
 #include "cli/bench_csv.h"
 #include "cli/bench_plot.h"
 #include "cli/bench_run.h"
 #include "cli/flag_values.h"
 #include "cli/numbers.h"
+#include "cli/open_generator.h"
 #include "cli/report.h"
 #include "cli/units.h"
-#include "model/drafter_config.h"
 #include "ops/cpu/simd.h"
 
 namespace gallop::cli {
@@ -176,12 +175,8 @@ Result<bool> drafts_fit(const BenchOptions& options) {
   const int32_t drafts = options.drafts.value_or(0);
   if (drafts == 0) return true;
   if (options.drafter.empty()) return false;
-  ASSIGN_OR_RETURN(const Json json, checkpoint::load_config_json(options.drafter));
-  const Result<model::DrafterConfig> config = model::parse_drafter_config(json);
-  if (!config.ok()) {
-    return Error{(options.drafter / "config.json").string() + ": " + config.error().message};
-  }
-  return drafts < config->block;
+  ASSIGN_OR_RETURN(const int32_t block, drafter_block(options.drafter));
+  return drafts < block;
 }
 
 int run_checked(const SpeedOptions& options) {

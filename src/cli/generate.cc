@@ -162,9 +162,8 @@ Result<bool> spec_tokens_fit(const GenerateOptions& options) {
   const auto asked = options.request.find("spec_tokens");
   if (asked == options.request.end() || !asked->is_number()) return true;
   if (options.generator.drafter.empty()) return *asked == 0;
-  ASSIGN_OR_RETURN(const Json json, checkpoint::load_config_json(options.generator.drafter));
-  ASSIGN_OR_RETURN(const model::DrafterConfig config, model::parse_drafter_config(json));
-  return *asked < config.block;
+  ASSIGN_OR_RETURN(const int32_t block, drafter_block(options.generator.drafter));
+  return *asked < block;
 }
 
 int run_generate(const GenerateOptions& options) {

@@ -10,7 +10,9 @@
 #include "base/machine.h"
 #include "base/thread_pool.h"
 #include "cache/page_math.h"
+#include "checkpoint/hf_checkpoint.h"
 #include "engine/engine.h"
+#include "model/drafter_config.h"
 #include "model/generation_config.h"
 #include "model/model_cache.h"
 #include "ops/cpu/cpu_backend.h"
@@ -100,6 +102,13 @@ Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_by
         ErrorCode::kUnavailable};
   }
   return static_cast<int32_t>(std::min(limits.max_num_seqs * context, affordable));
+}
+
+Result<int32_t> drafter_block(const std::filesystem::path& drafter) {
+  ASSIGN_OR_RETURN(const Json json, checkpoint::load_config_json(drafter));
+  const Result<model::DrafterConfig> config = model::parse_drafter_config(json);
+  if (config.ok()) return config->block;
+  return Error{(drafter / "config.json").string() + ": " + config.error().message};
 }
 
 Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions& options) {

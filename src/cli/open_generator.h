@@ -51,6 +51,9 @@ int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes
 Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
                            int64_t budget_bytes);
 
+// The rows of a drafter's block, which its config tells; errors begin with that file.
+Result<int32_t> drafter_block(const std::filesystem::path& drafter);
+
 // Loads and checks the checkpoints, plans the memory (printed on stderr) and starts the engine
 // thread. The model's stop ids come from generation_config.json, else config.json.
 Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions& options);

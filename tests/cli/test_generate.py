@@ -231,6 +231,12 @@ def test_logits_that_are_nan_are_exit_1(gallop, foal, tmp_path):
     assert "NaN" in json.loads(done.stdout)["error"]
 
 
+def test_a_drafter_that_is_none_is_named(generate, foal):
+    done = generate("--tokens", 1, "--drafter", foal / "target", "--spec-tokens", 3, code=1,
+                    drafter=False)
+    assert f"{foal / 'target' / 'config.json'}: architectures" in done.stderr
+
+
 def test_drafts_without_a_drafter(generate):
     done = generate("--prompt", "a", "--spec-tokens", 4, code=2, drafter=False)
     assert "--drafter" in done.stderr
