@@ -20,6 +20,7 @@
 #include "model/checkpoint_summary.h"
 #include "model/weight_loader.h"
 #include "server/chat_service.h"
+#include "text/chat_template.h"
 
 namespace gallop::cli {
 namespace {
@@ -107,6 +108,12 @@ Json error_json(const std::optional<std::string>& error) {
   return error ? Json(*error) : Json(nullptr);
 }
 
+// A broken one counts: the text error says what is wrong with it.
+bool has_chat_template(const std::filesystem::path& directory) {
+  const Result<text::ChatTemplate> loaded = text::ChatTemplate::load(directory);
+  return loaded.ok() || loaded.error().code != ErrorCode::kNotFound;
+}
+
 Json as_json(const InspectOptions& options, const Json& config,
              const model::CheckpointSummary& summary, const Verdict& verdict) {
   Json groups = Json::array();
@@ -136,7 +143,7 @@ Json as_json(const InspectOptions& options, const Json& config,
           {"nan_tensors", summary.nan_tensors},
           {"set_aside", verdict.set_aside},
           {"tokenizer", file_exists(options.directory / "tokenizer.json")},
-          {"chat_template", file_exists(options.directory / "chat_template.jinja")},
+          {"chat_template", has_chat_template(options.directory)},
           {"load_error", error_json(verdict.load_error)},
           {"text_error", error_json(verdict.text_error)}};
 }
@@ -226,9 +233,14 @@ void add_inspect_command(Command& root) {
   auto options = std::make_shared<InspectOptions>();
   Command command =
       root.command("inspect", "What a checkpoint holds, and whether it can be loaded");
-  command.option("directory,--model", options->directory, "Checkpoint directory").required();
+  const Option directory =
+      command.option("directory", options->directory, "Checkpoint directory (required)");
+  command.option("--model", options->directory, "The same").excludes(directory);
   command.flag("--json", options->json, "One JSON object");
-  command.runs([options] { return report(run_inspect(*options)); });
+  command.runs([options] { return report(run_inspect(*options)); },
+               [options] {
+                 if (options->directory.empty()) refuse_usage("directory", "is required");
+               });
 }
 
 }  // namespace gallop::cli

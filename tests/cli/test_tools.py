@@ -290,7 +290,21 @@ def test_inspect_says_why_a_checkpoint_cannot_be_loaded(run, tiny, tmp_path):
     (tmp_path / "config.json").write_text("[]")
     assert "config.json" in run("inspect", tmp_path, code=1).stderr
     run("inspect", tmp_path / "nothing", code=1)
-    run("inspect", code=2)
+    assert "directory: is required" in run("inspect", code=2).stderr
+    assert "--model" in run("inspect", tiny / "target", "--model", tmp_path, code=2).stderr
+
+
+def test_inspect_finds_the_template_where_render_does(run, foal, tmp_path):
+    for path in (foal / "target").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    template, config = tmp_path / "chat_template.jinja", tmp_path / "tokenizer_config.json"
+    source, settings = template.read_text(), json.loads(config.read_text())
+    template.unlink()
+    for given, found in ((source, True), ("{% if", True), (None, False)):
+        config.write_text(json.dumps({**settings, "chat_template": given}))
+        summary = json.loads(run("inspect", tmp_path, "--json").stdout)
+        assert summary["chat_template"] is found and summary["tokenizer"]
+        assert (summary["text_error"] is None) == (given == source)
 
 
 # --- doctor
