@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/report.h"
+
 namespace gallop::cli {
 
 void refuse_usage(const std::string& flag, const std::string& message) {
@@ -65,7 +67,10 @@ Option Command::option(const std::string& names, std::string& value, const std::
 
 Option Command::option(const std::string& names, std::filesystem::path& value,
                        const std::string& help) {
-  return Option(app_->add_option(names, value, help));
+  const auto wrong = [](const std::string& text) {
+    return std::string(text.empty() ? "must be a path, found ''" : "");
+  };
+  return Option(app_->add_option(names, value, help)).check(wrong, "");
 }
 
 Option Command::option(const std::string& names, uint16_t& value, const std::string& help) {
@@ -120,7 +125,8 @@ std::variant<int, Action> CommandLine::parse(int argc, char** argv) {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app_->exit(error) == 0 ? 0 : 2;
-    return std::cout.flush() ? code : 1;
+    const int printed = report(flush_output());
+    return printed == 0 ? code : printed;
   }
   if (chosen_) return chosen_;
   std::cerr << app_->help();

@@ -53,7 +53,8 @@ class Command {
   Command command(const std::string& name, const std::string& help);
   void require_command();  // one of its own is needed
 
-  // `names` are "--flag", "positional", or several with commas between them.
+  // `names` are "--flag", "positional", or several with commas between them. A path is never empty:
+  // an unset variable of a shell must not count as an option that was not given.
   Option option(const std::string& names, std::string& value, const std::string& help);
   Option option(const std::string& names, std::filesystem::path& value, const std::string& help);
   Option option(const std::string& names, uint16_t& value, const std::string& help);

@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -118,6 +119,13 @@ Result<void> check_layers(const std::vector<int32_t>& layers, int64_t count) {
   return {};
 }
 
+void check_usage(const ScoreOptions& options) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(options.tokens_file, options.out, ignored)) {
+    refuse_usage("--out", "is the --tokens-file itself");
+  }
+}
+
 std::vector<int32_t> layers_value(const std::string& text) {
   std::vector<int32_t> layers = integer_list("--layers", text);
   if (std::set<int32_t>(layers.begin(), layers.end()).size() != layers.size()) {
@@ -171,7 +179,8 @@ void add_score_command(Command& root) {
       .range(1, 1 << 20);
   command.option("--threads", options->threads, "Threads; changes no bit (all usable cores)")
       .range(1, 4096);
-  command.runs([options] { return report(run_score(*options)); });
+  command.runs([options] { return report(run_score(*options)); },
+               [options] { check_usage(*options); });
 }
 
 }  // namespace gallop::cli

@@ -320,6 +320,25 @@ def test_score_refuses_bad_token_files(gallop, foal, tmp_path, content, word):
     assert word in done.stderr and not (tmp_path / "out.safetensors").exists()
 
 
+def test_score_refuses_an_out_that_would_be_lost(gallop, foal, tmp_path):
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text("[[1]]")
+    (tmp_path / "link.json").symlink_to(tokens)
+    command = ["score", "--model", foal / "target", "--tokens-file", tokens, "--out"]
+    for out in (tokens, tmp_path / "link.json", ""):
+        assert "--out" in run(gallop, *command, out, code=2).stderr
+    assert tokens.read_text() == "[[1]]"
+    out = tmp_path / "none" / "out.safetensors"
+    assert f"{out}: cannot create" in run(gallop, *command, out, code=1).stderr
+
+
+def test_help_that_is_lost_is_exit_1(gallop):
+    for flag in ("--help", "--version"):
+        done = subprocess.run(["sh", "-c", '"$0" "$1" >&-', gallop, flag], capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode == 1 and "stdout" in done.stderr
+
+
 def test_version_and_help(gallop):
     assert run(gallop, "--version").stdout.startswith("gallop ")
     for command in ("serve", "generate", "score", "tokenize", "render"):

@@ -201,6 +201,7 @@ def test_make_model_refuses(run, tmp_path):
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "full"], 1, "full: expected a new"),
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "full/mine.txt/x"], 1, "mine.txt/x"),
         ([tmp_path / "a/b", *tiny, "--drafter", tmp_path / "a" / ("x" * 300)], 1, "too long"),
+        ([tmp_path / "a", *tiny, "--drafter", ""], 2, "--drafter"),
         ([tmp_path / "a", *tiny, "--drafter", tmp_path / "a"], 2, "--drafter"),
         ([tmp_path / "a/b", *tiny, "--drafter", tmp_path / "x/../a"], 2, "--drafter"),
         ([tmp_path / "a", "--shape", "qwen9", "--seed", 1], 2, "--shape: there is no"),
@@ -473,6 +474,9 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
         (["decode", "--context", 5000], 1, "4096"),
         (["prefill", "--tokens", 5000], 1, "4096"),
         (["decode", "--drafter", tmp_path], 1, str(tmp_path)),
+        (["decode", "--drafter", tiny / "target", "--spec-tokens", 3], 1, "target/config.json: "),
+        (["decode", "--drafter", ""], 2, "--drafter"),
+        (["decode", "--csv", ""], 2, "--csv"),
         (["prefill", "--csv", tmp_path / "no" / "x.csv", "--tokens", 4], 1, "x.csv"),
     ]:
         done = bench(*arguments, code=code)
