@@ -101,9 +101,15 @@ Value strftime_now(Runtime& runtime, const Arguments& arguments) {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
-  std::array<char, 4096> buffer{};
-  const size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &local);
-  Text text(buffer.data(), size);
+  constexpr size_t kMostBytes = 4095;
+  std::array<char, kMostBytes + 2> buffer{};
+  // The space in front tells a date that is empty, as "%Z" may be, from one that does not fit.
+  const Text padded = " " + format;
+  const size_t size = std::strftime(buffer.data(), buffer.size(), padded.c_str(), &local);
+  if (size == 0) {
+    runtime.fail(fmt::format("strftime_now: the date is longer than {} bytes", kMostBytes));
+  }
+  Text text(buffer.data() + 1, size - 1);
   if (!is_valid_utf8(text)) runtime.fail("strftime_now: the date is not valid UTF-8");
   return runtime.string(std::move(text));
 }

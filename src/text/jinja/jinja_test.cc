@@ -237,6 +237,12 @@ TEST(JinjaLimits, ShortenWhatMessagesQuote) {
   EXPECT_LT(error_of("{{ [1]|map('a' * 10 ** 6) }}").size(), 5000);
 }
 
+TEST(JinjaLimits, BoundDates) {
+  EXPECT_EQ(text_of("{{ strftime_now('%4095Y')|length }}"), "4095");
+  EXPECT_NE(error_of("{{ strftime_now('%4096Y') }}").find("longer than 4095 bytes"),
+            std::string::npos);
+}
+
 TEST(JinjaLimits, BoundDepth) {
   EXPECT_NE(error_of("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").find("too deeply"),
             std::string::npos);
