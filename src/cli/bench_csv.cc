@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -50,10 +51,31 @@ std::optional<double> amount(const std::string& text) {
   return value && *value >= 0 ? value : std::nullopt;
 }
 
+// Empty, or an amount.
+Result<std::optional<double>> optional_amount(const char* name, const std::string& text) {
+  if (text.empty()) return std::optional<double>();
+  const std::optional<double> value = amount(text);
+  if (value) return value;
+  return Error{fmt::format("{} must be empty or a number of 0 or more, found '{}'", name, text)};
+}
+
+// A day that there is, as today() writes it.
+bool is_date(const std::string& text) {
+  std::tm day = {};
+  if (::strptime(text.c_str(), "%Y-%m-%d", &day) == nullptr) return false;
+  const std::chrono::year_month_day date(std::chrono::year(day.tm_year + 1900),
+                                         std::chrono::month(static_cast<unsigned>(day.tm_mon + 1)),
+                                         std::chrono::day(static_cast<unsigned>(day.tm_mday)));
+  return date.ok() && text == fmt::format("{:%Y-%m-%d}", day);
+}
+
 Result<BenchRow> parse_row(const std::string& line) {
   const std::vector<std::string> fields = split(line, ',');
   if (fields.size() != kColumns) {
     return Error{fmt::format("{} fields, expected {}", fields.size(), kColumns)};
+  }
+  if (!is_date(fields[0])) {
+    return Error{fmt::format("date must be a day as in 2026-01-31, found '{}'", fields[0])};
   }
   BenchRow row{.date = fields[0],
                .commit = fields[1],
@@ -67,13 +89,9 @@ Result<BenchRow> parse_row(const std::string& line) {
     return Error{fmt::format("value must be a number of 0 or more, found '{}'", fields[5])};
   }
   row.value = *value;
-  if (fields[7].empty()) return row;
-  row.floor = amount(fields[7]);
-  if (!row.floor) {
-    return Error{
-        fmt::format("floor must be empty or a number of 0 or more, found '{}'", fields[7])};
-  }
-  return row;
+  ASSIGN_OR_RETURN(row.floor, optional_amount("floor", fields[7]));
+  const auto ratio = optional_amount("ratio", fields[8]);  // of value and floor: not kept
+  return ratio.ok() ? Result<BenchRow>(std::move(row)) : ratio.error();
 }
 
 // An empty file becomes one with a header.

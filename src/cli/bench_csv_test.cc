@@ -113,12 +113,22 @@ TEST_F(BenchCsvTest, ErrorsNameTheLine) {
     const auto rows = parse_rows(text);
     return rows.ok() ? std::string("no error") : rows.error().message;
   };
-  EXPECT_EQ(error_of(header + "d,c,h,m,f,1,ms,,\n"), "no error");
+  EXPECT_EQ(error_of(header + "2026-11-25,c,h,m,f,1,ms,,\n"), "no error");
   EXPECT_NE(error_of("").find("line 1"), std::string::npos);
-  EXPECT_NE(error_of(header + "d,c,h,m,f,1,ms\n").find("line 2: 7 fields"), std::string::npos);
-  EXPECT_NE(error_of(header + "\nd,c,h,m,f,x,ms,,\n").find("line 3: value"), std::string::npos);
-  EXPECT_NE(error_of(header + "d,c,h,m,f,-1,ms,,\n").find("'-1'"), std::string::npos);
-  EXPECT_NE(error_of(header + "d,c,h,m,f,1,ms,nan,\n").find("floor"), std::string::npos);
+  EXPECT_NE(error_of(header + "2026-11-25,c,h,m,f,1,ms\n").find("line 2: 7 fields"),
+            std::string::npos);
+  EXPECT_NE(error_of(header + "\n2026-11-25,c,h,m,f,x,ms,,\n").find("line 3: value"),
+            std::string::npos);
+  EXPECT_NE(error_of(header + "2026-11-25,c,h,m,f,-1,ms,,\n").find("'-1'"), std::string::npos);
+  EXPECT_NE(error_of(header + "2026-11-25,c,h,m,f,1,ms,nan,\n").find("floor"), std::string::npos);
+  EXPECT_NE(error_of(header + "2026-11-25,c,h,m,f,1,ms,1,zzz\n").find("line 2: ratio"),
+            std::string::npos);
+  for (const char* date :
+       {"", "notadate", "2026-02-30", "2026-1-31", "2026-01-311", " 026-01-31"}) {
+    EXPECT_NE(error_of(fmt::format("{}{},c,h,m,f,1,ms,,\n", header, date)).find("line 2: date"),
+              std::string::npos)
+        << date;
+  }
   ASSERT_TRUE(write_file(path_, "x"));
   EXPECT_TRUE(read_rows(path_).error().message.starts_with(path_.string()));
 }
