@@ -108,6 +108,7 @@ void Summary::add_linear(const TensorInfo& weight, TensorBinding linear) {
   linear.part = &part;
   const Result<LinearTensors> tensors = bind_linear(linear, files_);
   if (!tensors.ok()) return;
+  if (tensors->placed.front().name != weight.name) return;  // packed codes beside it go before it
   ModuleGroup& group = grow(weight, tensors->format, linear.shape[0] * linear.shape[1]);
   for (const TensorBinding& placed : tensors->placed) {
     take(placed.name, group);

@@ -127,6 +127,24 @@ def test_inspect_names_the_format_of_each_kind_of_linear(gallop, foal, make, sch
     assert FORMATS[scheme] in text and " 0-7" in text
 
 
+def test_inspect_counts_a_linear_under_two_names_once(gallop, foal, tmp_path):
+    packed.pack(foal / "target", tmp_path / "target", tmp_path / "twin", "modelopt-nvfp4",
+                seed=SEED)
+    path = tmp_path / "target" / packed.SINGLE
+    tensors = packed.read_tensors(path)
+    name = "model.layers.2.mlp.down_proj.weight"
+    tensors[f"{name}_packed"] = tensors[name]
+    tensors[f"{name}_global_scale"] = tensors[f"{name}_scale_2"]
+    packed.write_tensors(path, tensors)
+    summary = json.loads(run([gallop, "inspect", tmp_path / "target", "--json"]).stdout)
+    groups = {(group["kind"], group["format"]): group for group in summary["groups"]}
+    linear = groups["down_proj", "NVFP4 (compressed-tensors)"]
+    rows, columns = tensors[name][1]
+    assert (linear["count"], linear["parameters"]) == (1, rows * 2 * columns)
+    assert groups["down_proj", "U8"]["bytes"] == rows * columns
+    assert sum(group["bytes"] for group in summary["groups"]) == summary["bytes"]
+
+
 def test_blocks_without_a_scale_are_zero(gallop, foal, tmp_path, reference):
     """NaN scale bytes, as faulty exports hold them: counted once, and the block is zero."""
     name = "model.layers.2.mlp.down_proj"
