@@ -70,13 +70,15 @@ Result<Json> describe_model(const DoctorOptions& options) {
     ASSIGN_OR_RETURN(drafter, model::load_drafter(options.drafter, target.config));
   }
   const int32_t context = target.config.max_positions;
-  const engine::ExecutorLimits limits{.max_num_seqs = GeneratorOptions{}.max_num_seqs,
-                                      .max_block = drafter ? drafter->config.block : 1,
-                                      .max_model_len = context,
-                                      .stop_ids = {}};
+  const engine::ExecutorLimits limits{
+      .max_num_seqs = GeneratorOptions{}.max_num_seqs,
+      .max_prompt_tokens = std::min(GeneratorOptions{}.max_num_batched_tokens, context),
+      .max_block = drafter ? drafter->config.block : 1,
+      .max_model_len = context,
+      .stop_ids = {}};
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(1);
   ASSIGN_OR_RETURN(const ModelMemory memory,
-                   model_memory(target, drafter ? &*drafter : nullptr, limits.max_block, *backend));
+                   model_memory(target, drafter ? &*drafter : nullptr, limits, *backend));
   const int64_t available = available_memory_bytes();
   const int64_t budget = memory.cache_budget(limits.max_num_seqs, available);
   const int64_t fits = fitting_context(limits, memory.page, budget);
@@ -84,6 +86,7 @@ Result<Json> describe_model(const DoctorOptions& options) {
               {"weight_bytes", memory.weights},
               {"sequences", limits.max_num_seqs},
               {"state_bytes_per_sequence", memory.state},
+              {"buffer_bytes", memory.buffers},
               {"cache_bytes_per_token", memory.page / cache::kPageTokens},
               {"memory_available_bytes", available},
               {"cache_budget_bytes", budget},
@@ -120,13 +123,14 @@ void print_model(const Json& model) {
   const int64_t most = model["context_tokens_max"];
   std::cout << fmt::format("\n{}\n", model["directory"].get<std::string>());
   std::cout << fmt::format(
-      "  weights {}{}\n  state {} a sequence, keys and values {} a token\n",
+      "  weights {}{}\n  state {} a sequence, keys and values {} a token, buffers of a step {}\n",
       bytes_text(model["weight_bytes"]),
       model["weights_fit"].get<bool>() ? "" : ", more than the available memory",
-      bytes_text(model["state_bytes_per_sequence"]), bytes_text(model["cache_bytes_per_token"]));
+      bytes_text(model["state_bytes_per_sequence"]), bytes_text(model["cache_bytes_per_token"]),
+      bytes_text(model["buffer_bytes"]));
   std::cout << fmt::format(
       "  context {} tokens{}: the cache may take {}, of {} available\n"
-      "  (half of it, or what the weights and the states of {} sequences leave)\n",
+      "  (half of it, or what weights, buffers and the states of {} sequences leave)\n",
       context,
       context < most ? fmt::format(" of the model's {}", most)
                      : std::string(", all of the model's"),

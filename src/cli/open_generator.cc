@@ -11,6 +11,7 @@
 #include "base/thread_pool.h"
 #include "cache/page_math.h"
 #include "checkpoint/hf_checkpoint.h"
+#include "cli/units.h"
 #include "engine/engine.h"
 #include "model/drafter_config.h"
 #include "model/generation_config.h"
@@ -27,18 +28,41 @@ int64_t affordable_pages(int64_t page_bytes, int64_t budget_bytes) {
   return std::min(budget_bytes / page_bytes, kMostPages);
 }
 
-// Key-value bytes of one page over all attention layers.
-int64_t page_bytes_of(const model::ModelConfig& target, const model::LoadedDrafter* drafter,
-                      DType cache_dtype) {
-  const int64_t layers = std::count(target.layer_kinds.begin(), target.layer_kinds.end(),
-                                    model::LayerKind::kFullAttention);
-  int64_t per_token = layers * target.kv_heads * target.head_dim;
-  if (drafter != nullptr) {
-    const model::DrafterConfig& config = drafter->config;
-    per_token += static_cast<int64_t>(config.layers.size()) * config.kv_heads * config.head_dim;
+// Adds up what would be allocated and gives out addresses that nobody may read: what is built on it
+// says how much memory it takes, and takes none.
+class PlanningBackend : public ops::Backend {
+ public:
+  explicit PlanningBackend(const ops::Backend& device) : device_(device) {}
+
+  int64_t bytes() const { return bytes_; }
+
+  Result<Buffer> allocate(size_t bytes) override {
+    bytes_ += static_cast<int64_t>(bytes);
+    return Buffer(&address_, bytes, [](void*) {});
   }
-  const auto element = static_cast<int64_t>(dtype_bytes(cache_dtype));
-  return std::max<int64_t>(1, 2 * per_token * cache::kPageTokens * element);
+  TensorView place(const TensorView& weight) override { return weight; }
+  ops::LinearWeight place(const ops::LinearWeight& weight) override { return weight; }
+  DType activation_dtype() const override { return device_.activation_dtype(); }
+  DType cache_dtype() const override { return device_.cache_dtype(); }
+  void run(const ops::Op&) override { CHECK(false); }
+  void upload(const TensorView&, const void*) override { CHECK(false); }
+  void download(void*, const TensorView&) override { CHECK(false); }
+  Result<void> synchronize() override { return {}; }
+
+ private:
+  const ops::Backend& device_;
+  int64_t bytes_ = 0;
+  alignas(64) uint8_t address_ = 0;
+};
+
+// What an executor allocates: pages, states and buffers.
+Result<int64_t> executor_bytes(const model::LoadedModel& target,
+                               const model::LoadedDrafter* drafter,
+                               const engine::ExecutorLimits& limits, const ops::Backend& backend) {
+  PlanningBackend planning(backend);
+  ASSIGN_OR_RETURN(const std::unique_ptr<engine::Executor> executor,
+                   engine::Executor::create(target, drafter, limits, planning));
+  return planning.bytes();
 }
 
 Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
@@ -54,7 +78,7 @@ Result<int32_t> context_length(int32_t asked, int32_t max_positions) {
 // The model's own context where it fits, else what does; nobody asked for the whole of it.
 void shorten_context(engine::ExecutorLimits& limits, int64_t page_bytes, int64_t budget_bytes) {
   const int64_t fits = fitting_context(limits, page_bytes, budget_bytes);
-  if (fits < 2 || fits >= limits.max_model_len) return;
+  if (fits >= limits.max_model_len) return;
   log_warning(
       fmt::format("the context is {} tokens instead of {}: the {:.2f} GiB of memory for the cache "
                   "hold no more; --max-model-len sets it",
@@ -65,21 +89,27 @@ void shorten_context(engine::ExecutorLimits& limits, int64_t page_bytes, int64_t
 }  // namespace
 
 int64_t ModelMemory::cache_budget(int32_t max_num_seqs, int64_t available_bytes) const {
-  const int64_t left = available_bytes - weights - max_num_seqs * state;
+  const int64_t left = available_bytes - weights - max_num_seqs * state - buffers;
   return std::max<int64_t>(0, std::min(available_bytes / 2, left));
 }
 
 Result<ModelMemory> model_memory(const model::LoadedModel& target,
-                                 const model::LoadedDrafter* drafter, int32_t max_block,
-                                 ops::Backend& backend) {
-  // Untouched, it takes no memory: the arena's own sum of a sequence's states.
+                                 const model::LoadedDrafter* drafter, engine::ExecutorLimits limits,
+                                 const ops::Backend& backend) {
+  PlanningBackend planning(backend);
   ASSIGN_OR_RETURN(
-      const model::ModelCache state,
-      model::allocate_cache(target.config, {.page_tokens = 1, .slots = 1, .max_block = max_block},
-                            backend));
+      const model::ModelCache slot,
+      model::allocate_cache(
+          target.config, {.page_tokens = 1, .slots = 1, .max_block = limits.max_block}, planning));
+  const int64_t state = planning.bytes();
+  limits.pages = 0;
+  ASSIGN_OR_RETURN(const int64_t without_pages, executor_bytes(target, drafter, limits, backend));
+  limits.pages = 1;
+  ASSIGN_OR_RETURN(const int64_t with_page, executor_bytes(target, drafter, limits, backend));
   ModelMemory memory{.weights = model::weight_bytes(target),
-                     .state = static_cast<int64_t>(state.memory.bytes()),
-                     .page = page_bytes_of(target.config, drafter, backend.cache_dtype())};
+                     .state = state,
+                     .buffers = without_pages - limits.max_num_seqs * state,
+                     .page = std::max<int64_t>(1, with_page - without_pages)};
   if (drafter != nullptr) memory.weights += model::weight_bytes(*drafter);
   return memory;
 }
@@ -87,6 +117,21 @@ Result<ModelMemory> model_memory(const model::LoadedModel& target,
 int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,
                         int64_t budget_bytes) {
   return affordable_pages(page_bytes, budget_bytes) * cache::kPageTokens - limits.max_block;
+}
+
+Result<void> check_memory(const ModelMemory& memory, const engine::ExecutorLimits& limits,
+                          int64_t available_bytes) {
+  const int64_t budget = memory.cache_budget(limits.max_num_seqs, available_bytes);
+  if (fitting_context(limits, memory.page, budget) >= 2) return {};
+  const bool weights_fit = memory.weights < available_bytes;
+  return Error{
+      fmt::format("weights of {}, states of {} x {} sequences and buffers of {} leave no room for "
+                  "a cache in the {} of available memory: {}",
+                  bytes_text(memory.weights), bytes_text(memory.state), limits.max_num_seqs,
+                  bytes_text(memory.buffers), bytes_text(available_bytes),
+                  weights_fit && limits.max_num_seqs > 1 ? "a smaller --max-num-seqs needs less"
+                                                         : "this model needs more memory"),
+      ErrorCode::kUnavailable};
 }
 
 Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
@@ -98,7 +143,7 @@ Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_by
         fmt::format("a context of {} tokens needs {:.2f} GiB of cache, the memory has {:.2f} GiB "
                     "for it: use --max-model-len {}",
                     limits.max_model_len, gib(context * page_bytes), gib(budget_bytes),
-                    std::max<int64_t>(fitting_context(limits, page_bytes, budget_bytes), 2)),
+                    fitting_context(limits, page_bytes, budget_bytes)),
         ErrorCode::kUnavailable};
   }
   return static_cast<int32_t>(std::min(limits.max_num_seqs * context, affordable));
@@ -139,8 +184,10 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
           .vocab_limit = options.vocab_limit > 0 ? std::min(options.vocab_limit, vocab) : vocab,
           .stop_ids = stop_ids}};
   ASSIGN_OR_RETURN(const ModelMemory memory,
-                   model_memory(*target, drafter.get(), limits.executor.max_block, *backend));
-  const int64_t budget = memory.cache_budget(options.max_num_seqs, available_memory_bytes());
+                   model_memory(*target, drafter.get(), limits.executor, *backend));
+  const int64_t available = available_memory_bytes();
+  RETURN_IF_ERROR(check_memory(memory, limits.executor, available));
+  const int64_t budget = memory.cache_budget(options.max_num_seqs, available);
   if (options.max_model_len == 0) shorten_context(limits.executor, memory.page, budget);
   ASSIGN_OR_RETURN(limits.executor.pages, plan_pages(limits.executor, memory.page, budget));
   log_info(

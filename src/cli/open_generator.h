@@ -30,24 +30,29 @@ struct GeneratorOptions {
 struct ModelMemory {
   int64_t weights = 0;  // of target and drafter
   int64_t state = 0;    // of each sequence that may run
+  int64_t buffers = 0;  // activations, logits and lists of the longest step
   int64_t page = 1;     // keys and values of one page in target and drafter, at least 1
 
-  // What cache pages may take: half of the available memory, or what weights and states leave of
-  // it where that is less.
+  // What cache pages may take: half of the available memory, or what weights, states and buffers
+  // leave of it where that is less.
   int64_t cache_budget(int32_t max_num_seqs, int64_t available_bytes) const;
 };
 
-// `drafter` may be null; `max_block` as in ExecutorLimits.
+// By what an executor with these limits, and any number of pages, allocates. `drafter` may be null.
 Result<ModelMemory> model_memory(const model::LoadedModel& target,
-                                 const model::LoadedDrafter* drafter, int32_t max_block,
-                                 ops::Backend& backend);
+                                 const model::LoadedDrafter* drafter, engine::ExecutorLimits limits,
+                                 const ops::Backend& backend);
 
 // The longest context, in tokens, whose pages the budget holds.
 int64_t fitting_context(const engine::ExecutorLimits& limits, int64_t page_bytes,
                         int64_t budget_bytes);
 
-// Cache pages: what all sequences could need, within the budget. An error when not even one
-// sequence could use the whole context.
+// An error that says what uses up the memory, when that is not the cache: two tokens have no room.
+Result<void> check_memory(const ModelMemory& memory, const engine::ExecutorLimits& limits,
+                          int64_t available_bytes);
+
+// Cache pages: what all sequences could need, within a budget that check_memory let through. An
+// error when not even one sequence could use the whole context.
 Result<int32_t> plan_pages(const engine::ExecutorLimits& limits, int64_t page_bytes,
                            int64_t budget_bytes);
 

@@ -326,20 +326,24 @@ def test_doctor(run, foal):
     # Two layers of the target with one head of 256, three of the drafter with two of 128; k and v.
     assert model["cache_bytes_per_token"] == 2 * 4 * (2 * 256 + 3 * 2 * 128)
     assert model["state_bytes_per_sequence"] > 6 * 6 * 128 * 128 * 4
+    config, block = (json.loads((foal / part / "config.json").read_text())
+                     for part in ("target", "drafter"))
+    rows, drafts = 8 * block["block_size"], 8 * (block["block_size"] - 1)
+    logits = 4 * config["vocab_size"] * (rows + drafts)
+    activations = 4 * (512 + rows) * 3 * (config["intermediate_size"] + block["intermediate_size"])
+    assert logits + activations < model["buffer_bytes"] < 4 * (logits + activations)
     assert 0 < model["context_tokens"] <= model["context_tokens_max"] == 32768
     text = run("doctor").stdout
     assert "no CUDA backend" in text and machine["instruction_set"] in text
 
 
-def test_doctor_counts_the_weights(run, tmp_path):
-    """Weights of more than half of the memory, in a sparse file, leave less than the other half."""
-    target = tmp_path / "target"
-    available = json.loads(run("doctor", "--json").stdout)["memory_available_bytes"]
+def make_wide_model(run, target, weight_bytes):
+    """Weights of about so many bytes, in a sparse file; returns how many they are."""
     # As many as it takes for MLPs half as wide as a config may say.
-    layers = 4 + available * 7 // 10 // (3 * 2 * 128 << 19)
+    layers = 4 + weight_bytes // (3 * 2 * 128 << 19)
     run("make-model", target, "--shape", "qwen3.5-tiny", "--layers", layers, "--seed", 1)
     config = json.loads((target / "config.json").read_text())
-    wide = available * 7 // 10 // (3 * 2 * layers * config["hidden_size"])
+    wide = weight_bytes // (3 * 2 * layers * config["hidden_size"])
     (target / "config.json").write_text(json.dumps({**config, "intermediate_size": wide}))
     header, end = {}, 0
     for name, (dtype, shape, _) in read_tensors(target / "model.safetensors").items():
@@ -351,11 +355,28 @@ def test_doctor_counts_the_weights(run, tmp_path):
     with (target / "model.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + end)
+    return end
+
+
+def test_doctor_counts_the_weights(run, tmp_path):
+    """Weights of more than half of the memory leave less than the other half."""
+    target = tmp_path / "target"
+    available = json.loads(run("doctor", "--json").stdout)["memory_available_bytes"]
+    end = make_wide_model(run, target, available * 7 // 10)
     model = json.loads(run("doctor", "--model", target, "--json").stdout)["model"]
     assert model["weight_bytes"] == end and model["weights_fit"]
-    assert model["cache_budget_bytes"] == (model["memory_available_bytes"] - end
-                                           - 8 * model["state_bytes_per_sequence"])
+    left = (model["memory_available_bytes"] - end - 8 * model["state_bytes_per_sequence"]
+            - model["buffer_bytes"])
+    assert model["cache_budget_bytes"] == max(0, left)
     assert model["cache_budget_bytes"] < 0.4 * available
+
+
+def test_a_model_larger_than_the_memory_is_named(run, tmp_path):
+    available = json.loads(run("doctor", "--json").stdout)["memory_available_bytes"]
+    make_wide_model(run, tmp_path / "target", available * 5 // 4)
+    done = run("generate", "--model", tmp_path / "target", "--tokens", "1", code=1)
+    assert "this model needs more memory" in done.stderr and "weights of" in done.stderr
+    assert "--max-model-len" not in done.stderr and done.stdout == ""
 
 
 def test_doctor_refuses(run, foal, tmp_path):
