@@ -354,8 +354,8 @@ HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece) {
 
 // Widens `steps` steps of `columns` columns; the other columns of the panel become zero.
 template <class M>
-HWY_INLINE void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first,
-                            int64_t steps, float* panel) {
+void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first, int64_t steps,
+                 float* panel) {
   for (int64_t c = 0; c < kPanelColumns; ++c) {
     float* to = panel + c * kPanelDepth;
     for (int64_t step = 0; step < steps; ++step, to += kStep) {
