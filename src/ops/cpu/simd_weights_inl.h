@@ -149,6 +149,21 @@ HWY_INLINE void unpack_nvfp4(const uint8_t* codes, uint8_t scale_byte, Step& out
     out.odd[v] = hn::Set(C(), codec::kE2m1Values[static_cast<size_t>(codes[v] >> 4)] * scale);
   }
 }
+#elif HWY_MAX_BYTES >= 64
+// The sixteen values of one NVFP4 block: e2m1 times its scale, which is exact. Each byte gets a
+// lane, whose lowest four bits choose from a table of sixteen floats; the others do not count.
+HWY_INLINE void unpack_nvfp4(const uint8_t* codes, uint8_t scale_byte, Step& out) {
+  const auto low = hn::LoadU(C(), codec::kE2m1Values.data());
+  const auto high = hn::LoadU(C(), codec::kE2m1Values.data() + kChainLanes);
+  const auto scale = hn::Set(C(), codec::kE4m3Values[scale_byte]);
+  const auto values = [&](hn::Vec<Words> index) HWY_ATTR {
+    const hn::Vec<C> value{_mm256_permutex2var_ps(low.raw, index.raw, high.raw)};
+    return hn::Mul(value, scale);
+  };
+  const auto bytes = hn::PromoteTo(Words(), hn::LoadU(hn::Rebind<uint8_t, C>(), codes));
+  out.even[0] = values(bytes);
+  out.odd[0] = values(hn::ShiftRight<4>(bytes));
+}
 #else
 // For each lane the place of its byte of codes: the top byte of the lane, and nothing else.
 alignas(32) constexpr uint8_t kTopBytes[32] = {
