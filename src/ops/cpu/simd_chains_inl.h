@@ -34,6 +34,8 @@ HWY_INLINE float reduce_chain(const hn::Vec<C>* chain) {
 
 // One step of one output or one row, apart.
 struct Step {
+  HWY_INLINE Step() {}  // one that the compiler makes is not for the instruction set
+
   hn::Vec<C> even[kChainVectors];
   hn::Vec<C> odd[kChainVectors];
 };

@@ -294,20 +294,20 @@ HWY_INLINE void store_groups(const float* chains, float* out, int64_t out_stride
 // GROUPS row groups against a tile's columns of the panel.
 template <int GROUPS, class PANEL>
 HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t group, int64_t column) {
-  constexpr int kVectors = tile_vectors(GROUPS);
+  constexpr int kTileVectors = tile_vectors(GROUPS);
   float* kept = rows.chains + group * kGroupFloats + column * kColumnFloats;
   Chains<GROUPS> sum;
 #pragma GCC unroll 24  // an array that a loop goes over stays in memory
-  for (int i = 0; i < GROUPS * kVectors; ++i) {
-    const float* chain = kept + i / kVectors * kGroupFloats + i % kVectors * kWidth;
+  for (int i = 0; i < GROUPS * kTileVectors; ++i) {
+    const float* chain = kept + i / kTileVectors * kGroupFloats + i % kTileVectors * kWidth;
     sum[i] = rows.first ? hn::Zero(D()) : hn::Load(D(), chain);
   }
   prefetch_ahead<(GROUPS * kSide * tile_columns(GROUPS) + 7) / 8>(rows.ahead);
   multiply_steps<GROUPS>(rows.panel, rows.x + group * rows.x_stride, rows.x_stride, column,
                          rows.steps, sum);
 #pragma GCC unroll 24
-  for (int i = 0; i < GROUPS * kVectors; ++i) {
-    hn::Store(sum[i], D(), kept + i / kVectors * kGroupFloats + i % kVectors * kWidth);
+  for (int i = 0; i < GROUPS * kTileVectors; ++i) {
+    hn::Store(sum[i], D(), kept + i / kTileVectors * kGroupFloats + i % kTileVectors * kWidth);
   }
 }
 
@@ -359,7 +359,7 @@ void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first
   for (int64_t c = 0; c < kPanelColumns; ++c) {
     float* to = panel + c * kPanelDepth;
     for (int64_t step = 0; step < steps; ++step, to += kStep) {
-      Step wide = {};
+      Step wide;
       if (c >= columns) {
         for (int v = 0; v < kChainVectors; ++v) wide.even[v] = wide.odd[v] = hn::Zero(C());
       } else if ((first + step + 1) * kStep <= matrix.k) {
