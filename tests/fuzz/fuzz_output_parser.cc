@@ -34,9 +34,8 @@ constexpr std::string_view kTools = R"([{"type": "function", "function": {"name"
     "a": {"type": "array", "items": {"type": "integer"}},
     "o": {"type": "object", "properties": {"k": {"type": ["boolean", "string"]}}}}}}}])";
 
-void check_json(std::string_view text) {
-  CHECK(gallop::parse_json(text, {.max_depth = 1024, .max_keys = 1 << 20}).ok());
-}
+// By nlohmann's grammar: ours refuses integers of more than 64 bits, which are JSON, too.
+void check_json(std::string_view text) { CHECK(Json::accept(text)); }
 
 // What the pieces of each kind and call add up to, in the order in which they begin.
 using Answer = std::vector<OutputPiece>;
