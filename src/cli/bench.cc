@@ -40,12 +40,14 @@ struct PlotOptions {
   std::filesystem::path out;
 };
 
+// `config` and all else that a result depends on: rows of one config replace each other in a plot.
 BenchRow row_of(const BenchResult& result, std::string measure, std::string config) {
   return {.date = today(),
           .commit = build_commit(),
           .chip = chip_slug(cpu_name()),
           .measure = std::move(measure),
-          .config = fmt::format("{} {} threads={}", config, result.model, result.threads),
+          .config = fmt::format("{} {} threads={} instruction_set={}", config, result.model,
+                                result.threads, ops::simd::instruction_set()),
           .unit = {},
           .floor = {}};
 }
@@ -58,12 +60,19 @@ BenchRow rate_row(const BenchResult& result, std::string measure, std::string co
   return row;
 }
 
+std::string prefill_config(const BenchOptions& options, const BenchResult& result) {
+  std::string config =
+      fmt::format("tokens={} chunk={}", short_count(options.tokens), options.chunk);
+  if (!result.drafter.empty()) config += " drafter=" + result.drafter;
+  return config;
+}
+
 std::vector<BenchRow> rows_of(const SpeedOptions& options, const BenchResult& result) {
   if (!options.decode) {
-    return {
-        rate_row(result, "prefill", fmt::format("tokens={}", short_count(options.bench.tokens)))};
+    return {rate_row(result, "prefill", prefill_config(options.bench, result))};
   }
-  const std::string batch = fmt::format("batch=1 ctx={}", short_count(options.bench.context));
+  const std::string batch = fmt::format("batch=1 ctx={} tokens={}",
+                                        short_count(options.bench.context), options.bench.tokens);
   const std::string block =
       result.drafts == 0
           ? batch

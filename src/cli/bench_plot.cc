@@ -144,7 +144,7 @@ void draw_axis(Drawing& drawing, double most, double top, double rows_height,
   constexpr int kMostTicks = 20;
   const double step = axis_step(most);
   for (int tick = 0; tick <= kMostTicks && tick * step <= most * 1.0001; ++tick) {
-    const double x = drawing.left() + kBars * tick * step / most;
+    const double x = drawing.left() + kBars * (tick * step / most);
     drawing.bar(x, top, 1, rows_height, "grid");
     drawing.text(x, top + rows_height + 15, "tick", number(tick * step));
   }
@@ -155,18 +155,18 @@ void draw_row(Drawing& drawing, const BenchRow& row, double most, double top) {
   const double base = top + kRowHeight / 2 + 4;
   const double bar_top = top + (kRowHeight - kBarHeight) / 2;
   drawing.text(drawing.left() - 10, base, "right", label_of(row));
-  drawing.bar(drawing.left(), bar_top, kBars * row.value / most, kBarHeight, "value");
+  drawing.bar(drawing.left(), bar_top, kBars * (row.value / most), kBarHeight, "value");
   double end = row.value;
   std::string label = number(row.value);
   if (row.floor) {
-    drawing.bar(drawing.left() + kBars * *row.floor / most - 1.5, bar_top - 3, 3, kBarHeight + 6,
+    drawing.bar(drawing.left() + kBars * (*row.floor / most) - 1.5, bar_top - 3, 3, kBarHeight + 6,
                 "floor");
     end = std::max(end, *row.floor);
   }
   if (const std::optional<double> ratio = row.ratio()) {
     label += fmt::format("  ({:.2f}x floor)", *ratio);
   }
-  drawing.text(drawing.left() + kBars * end / most + 8, base, "label", label);
+  drawing.text(drawing.left() + kBars * (end / most) + 8, base, "label", label);
 }
 
 // Gives the height it took.

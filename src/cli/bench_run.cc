@@ -122,8 +122,9 @@ Result<Bench> open_bench(const BenchOptions& options, int32_t prompt, int32_t be
   bench.result.threads = options.threads > 0 ? options.threads : usable_cores();
   const int64_t length = int64_t{prompt} + behind;
   if (length > config.max_positions) {
-    return Error{fmt::format("{} tokens and {} behind them are more than the model's context of {}",
-                             prompt, behind, config.max_positions)};
+    return Error{fmt::format(
+        "{} tokens and {} behind them are more than max_position_embeddings, {}, of {}", prompt,
+        behind, config.max_positions, (options.model / "config.json").string())};
   }
   GeneratorOptions generator{.model = options.model,
                              .drafter = options.drafter,

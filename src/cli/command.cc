@@ -59,7 +59,12 @@ Command Command::command(const std::string& name, const std::string& help) {
   return {*app_->add_subcommand(name, help), *chosen_};
 }
 
-void Command::require_command() { app_->require_subcommand(1); }
+void Command::require_command() {
+  app_->require_subcommand(0, 1);  // so that an unknown one is named
+  app_->final_callback([app = app_] {
+    if (app->get_subcommands().empty()) throw CLI::RequiredError("A subcommand");
+  });
+}
 
 Option Command::option(const std::string& names, std::string& value, const std::string& help) {
   return Option(app_->add_option(names, value, help));

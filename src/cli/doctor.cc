@@ -35,16 +35,16 @@ struct DoctorOptions {
 };
 
 // Bytes to read for the memory's rate: several times the last cache, but little of the memory.
-int64_t rate_bytes() {
+int64_t rate_bytes(int64_t available) {
   constexpr int64_t kLeast = 256 << 20;
   constexpr int64_t kMost = int64_t{2} << 30;
   const int64_t wanted = std::clamp(4 * largest_cache_bytes(), kLeast, kMost);
-  return std::min(wanted, std::max<int64_t>(available_memory_bytes() / 8, 1 << 20));
+  return std::min(wanted, std::max<int64_t>(available / 8, 1 << 20));
 }
 
-Result<Json> describe_machine() {
+Result<Json> describe_machine(int64_t available) {
   const int cores = usable_cores();
-  const int64_t bytes = rate_bytes();
+  const int64_t bytes = rate_bytes(available);
   ASSIGN_OR_RETURN(const double read_one, ops::read_rate(bytes, 1));
   ASSIGN_OR_RETURN(const double read_all, ops::read_rate(bytes, cores));
   return Json{{"cpu", cpu_name()},
@@ -52,7 +52,7 @@ Result<Json> describe_machine() {
               {"instruction_set", ops::simd::instruction_set()},
               {"instruction_sets", ops::runnable_instruction_sets()},
               {"memory_bytes", total_memory_bytes()},
-              {"memory_available_bytes", available_memory_bytes()},
+              {"memory_available_bytes", available},
               {"cache_bytes", largest_cache_bytes()},
               {"read_buffer_bytes", bytes},
               {"read_gb_per_s", {{"one_thread", read_one / 1e9}, {"all_threads", read_all / 1e9}}},
@@ -63,7 +63,7 @@ Result<Json> describe_machine() {
 }
 
 // What the defaults of `serve` and `generate` make of the memory, by the functions that they use.
-Result<Json> describe_model(const DoctorOptions& options) {
+Result<Json> describe_model(const DoctorOptions& options, int64_t available) {
   ASSIGN_OR_RETURN(const model::LoadedModel target, model::load_model(options.model));
   std::optional<model::LoadedDrafter> drafter;
   if (!options.drafter.empty()) {
@@ -79,7 +79,6 @@ Result<Json> describe_model(const DoctorOptions& options) {
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(1);
   ASSIGN_OR_RETURN(const ModelMemory memory,
                    model_memory(target, drafter ? &*drafter : nullptr, limits, *backend));
-  const int64_t available = available_memory_bytes();
   const int64_t budget = memory.cache_budget(limits.max_num_seqs, available);
   const int64_t fits = fitting_context(limits, memory.page, budget);
   return Json{{"directory", options.model.string()},
@@ -139,11 +138,12 @@ void print_model(const Json& model) {
 }
 
 Result<void> run_doctor(const DoctorOptions& options) {
+  const int64_t available = available_memory_bytes();
   std::optional<Json> model;
   if (!options.model.empty()) {  // first: it fails at once where the machine takes seconds
-    ASSIGN_OR_RETURN(model, describe_model(options));
+    ASSIGN_OR_RETURN(model, describe_model(options, available));
   }
-  ASSIGN_OR_RETURN(Json machine, describe_machine());
+  ASSIGN_OR_RETURN(Json machine, describe_machine(available));
   if (options.json) {
     if (model) machine["model"] = *model;
     std::cout << dump_json(machine) << '\n';

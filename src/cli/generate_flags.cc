@@ -91,7 +91,9 @@ void add_sampling_flags(Command& command, GenerateOptions& options) {
   flags.json("--logit-bias", "logit_bias", "JSON object of token id: number");
   flags.json("--stop", "stop", "JSON list of stop strings");
   flags.json("--stop-token-ids", "stop_token_ids", "JSON list of token ids that end the answer");
-  flags.integer("--seed", "seed", "Noise of sampling (default: random, reported)");
+  flags.integer("--seed", "seed",
+                "Noise of sampling; below 0: the unsigned number of its 64 bits "
+                "(default: random, reported)");
   command.flag(
       "--ignore-eos", [&options] { options.request["ignore_eos"] = true; },
       "The model's own stop ids do not end the answer");

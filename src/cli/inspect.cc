@@ -232,7 +232,9 @@ Result<void> run_inspect(const InspectOptions& options) {
 void add_inspect_command(Command& root) {
   auto options = std::make_shared<InspectOptions>();
   Command command =
-      root.command("inspect", "What a checkpoint holds, and whether it can be loaded");
+      root.command("inspect",
+                   "What a checkpoint holds; whether it can be loaded stands in the output,"
+                   " not in the exit code");
   const Option directory =
       command.option("directory", options->directory, "Checkpoint directory (required)");
   command.option("--model", options->directory, "The same").excludes(directory);

@@ -103,8 +103,9 @@ Result<void> render(const RenderOptions& options) {
   ASSIGN_OR_RETURN(const text::ChatTemplate chat_template, text::ChatTemplate::load(options.model));
   if (!options.batch.empty()) return render_batch(chat_template, options.batch);
   ASSIGN_OR_RETURN(const text::ChatInput input, load_input(options));
-  ASSIGN_OR_RETURN(const std::string prompt, chat_template.render(input));
-  std::cout << prompt;
+  const Result<std::string> prompt = chat_template.render(input);
+  if (!prompt.ok()) return Error{chat_template.origin() + ": " + prompt.error().message};
+  std::cout << *prompt;
   return flush_output();
 }
 

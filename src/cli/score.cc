@@ -131,6 +131,9 @@ std::vector<int32_t> layers_value(const std::string& text) {
   if (std::set<int32_t>(layers.begin(), layers.end()).size() != layers.size()) {
     refuse_usage("--layers", "a layer is named twice");
   }
+  if (!layers.empty() && *std::min_element(layers.begin(), layers.end()) < 0) {
+    refuse_usage("--layers", "a layer is negative");
+  }
   return layers;
 }
 

@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -82,7 +83,8 @@ struct ChatTemplate::State {
     std::string source;
     jinja::Template program;
   };
-  std::vector<Entry> entries;  // at least one
+  std::string origin;          // the file that holds them
+  std::vector<Entry> entries;  // one named default
   std::vector<std::pair<std::string, Json>> tokens;
 
   const Entry* find(std::string_view name) const {
@@ -94,8 +96,7 @@ struct ChatTemplate::State {
 
   const Entry& choose(bool has_tools) const {
     const Entry* entry = has_tools ? find("tool_use") : nullptr;
-    if (entry == nullptr) entry = find("default");
-    return entry != nullptr ? *entry : entries.front();
+    return entry != nullptr ? *entry : *find("default");
   }
 };
 
@@ -105,6 +106,10 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
 Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
+    return Error{directory.string() + " is not a directory", ErrorCode::kNotFound};
+  }
   const std::filesystem::path config_path = directory / "tokenizer_config.json";
   ASSIGN_OR_RETURN(const Json config, load_config(config_path));
   const std::filesystem::path template_path = directory / "chat_template.jinja";
@@ -123,14 +128,15 @@ Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& directory) 
                  ErrorCode::kNotFound};
   }
   auto state = std::make_unique<State>();
+  state->origin = origin.string();
   state->tokens = special_tokens(config);
   for (NamedTemplate& named : templates) {
     Result<jinja::Template> program = jinja::Template::parse(named.source);
-    if (!program.ok()) return Error{origin.string() + ": " + program.error().message};
+    if (!program.ok()) return Error{state->origin + ": " + program.error().message};
     state->entries.push_back(
         {std::move(named.name), std::move(named.source), std::move(program).value()});
   }
-  if (state->find("default") == nullptr && state->entries.size() > 1) {
+  if (state->find("default") == nullptr) {
     return Error{config_path.string() + ": chat_template has no entry named default"};
   }
   return ChatTemplate(std::move(state));
@@ -142,6 +148,12 @@ Result<std::string> ChatTemplate::render(const ChatInput& input) const {
   if (!input.kwargs.is_object() && !input.kwargs.is_null()) {
     return Error{"chat template arguments must be an object", ErrorCode::kInvalidInput,
                  "chat_template_kwargs"};
+  }
+  for (const char* const name : {"messages", "tools"}) {
+    if (input.kwargs.is_object() && input.kwargs.contains(name)) {
+      return Error{fmt::format("'{}' cannot be among the chat template's arguments", name),
+                   ErrorCode::kInvalidInput, "chat_template_kwargs"};
+    }
   }
   const bool has_tools = !input.tools.is_null();
   jinja::Template::Variables variables;
@@ -155,6 +167,8 @@ Result<std::string> ChatTemplate::render(const ChatInput& input) const {
   }
   return state_->choose(has_tools).program.render(variables);
 }
+
+const std::string& ChatTemplate::origin() const { return state_->origin; }
 
 const std::string& ChatTemplate::source(bool has_tools) const {
   return state_->choose(has_tools).source;

@@ -23,8 +23,9 @@ struct ChatInput {
 class ChatTemplate {
  public:
   // Reads DIR/chat_template.jinja, else `chat_template` of DIR/tokenizer_config.json (a string, or
-  // a list of {name, template}), and the special tokens of tokenizer_config.json. kNotFound when
-  // the directory has no template; a syntax error names the template's line.
+  // a list of {name, template}, one of them named default), and the special tokens of
+  // tokenizer_config.json. kNotFound when there is no directory or no template in it; a syntax
+  // error names the template's line.
   static Result<ChatTemplate> load(const std::filesystem::path& directory);
 
   ChatTemplate(ChatTemplate&&) noexcept;
@@ -32,8 +33,12 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // The prompt's exact bytes. A template that raises, or exceeds 3 s, 64 MB for all its values and
-  // texts or the depth limit, is an error with its message. Safe from several threads at once.
+  // texts or the depth limit, is an error with its message; so are arguments named messages or
+  // tools. Safe from several threads at once.
   Result<std::string> render(const ChatInput& input) const;
+
+  // The file that holds the template.
+  const std::string& origin() const;
 
   // The source of the template that render() takes with or without tools: which roles it knows is
   // read from it.

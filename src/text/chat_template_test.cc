@@ -78,7 +78,25 @@ TEST_F(ChatTemplateTest, ChoosesAmongNamedTemplates) {
   EXPECT_EQ(loaded->source(true), "tools {{ tools|length }}");
 }
 
+TEST_F(ChatTemplateTest, TakesNoLoneTemplateOfAnotherName) {
+  put("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "t"}]})");
+  EXPECT_NE(render({}).find("tokenizer_config.json: chat_template has no entry named default"),
+            std::string::npos);
+}
+
+TEST_F(ChatTemplateTest, KeepsItsOwnVariables) {
+  put("chat_template.jinja", "{{ messages }}");
+  ChatInput input;
+  input.kwargs = *parse_json(R"({"messages": 1})");
+  EXPECT_NE(render(input).find("'messages' cannot be among"), std::string::npos);
+  input.kwargs = *parse_json(R"({"tools": 1})");
+  EXPECT_NE(render(input).find("'tools' cannot be among"), std::string::npos);
+}
+
 TEST_F(ChatTemplateTest, NamesWhatIsWrong) {
+  const auto nowhere = ChatTemplate::load(directory_ / "none");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_NE(nowhere.error().message.find("none is not a directory"), std::string::npos);
   const auto absent = ChatTemplate::load(directory_);
   ASSERT_FALSE(absent.ok());
   EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);

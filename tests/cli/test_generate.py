@@ -302,7 +302,7 @@ def test_score_names_shapes_and_bits(gallop, root, foal, tmp_path):
         assert (value.view(numpy.uint32) == outputs[1][name].view(numpy.uint32)).all(), name
 
 
-@pytest.mark.parametrize("layers", ["", "0,,2", "x", "1,1"])
+@pytest.mark.parametrize("layers", ["", "0,,2", "x", "1,1", "-1"])
 def test_score_reads_layers_strictly(gallop, foal, tmp_path, layers):
     done = run(gallop, "score", "--model", foal / "target", "--tokens-file", tmp_path, "--out",
                tmp_path / "out.safetensors", f"--layers={layers}", code=2)

@@ -463,11 +463,16 @@ def test_bench_csv_and_plot(run, bench, tiny, tmp_path):
     bench("decode", "--tokens", 4, "--context", 1024, "--csv", path)
     bench("decode", "--tokens", 4, "--context", 8, "--drafter", tiny / "drafter", "--csv", path)
     bench("prefill", "--tokens", 64, "--csv", path)
+    bench("prefill", "--tokens", 64, "--chunk", 32, "--csv", path)
+    bench("prefill", "--tokens", 64, "--drafter", tiny / "drafter", "--csv", path)
+    run("bench", "prefill", "--model", tiny / "target", "--tokens", 64, "--csv", path,
+        GALLOP_INSTRUCTION_SET="SCALAR")
     with path.open() as file:
         rows = list(csv.DictReader(file))
     assert path.read_text().splitlines()[0].split(",") == COLUMNS
     assert [row["measure"] for row in rows] == ["plain_step", "decode", "spec_step", "decode",
-                                                "prefill"]
+                                                "prefill", "prefill", "prefill", "prefill"]
+    assert len({(row["measure"], row["config"]) for row in rows}) == len(rows)
     for row in rows:
         datetime.date.fromisoformat(row["date"])
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row["chip"])
@@ -503,6 +508,7 @@ def test_bench_refuses(run, bench, tiny, tmp_path):
         done = bench(*arguments, code=code)
         assert message in done.stderr, (arguments, done.stderr)
     run("bench", code=2)
+    assert "nothing" in run("bench", "nothing", code=2).stderr
     run("bench", "decode", "--model", tmp_path, code=1)
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     assert "line 1" in run("bench", "plot", tmp_path / "bad.csv", tmp_path / "x.svg",

@@ -48,7 +48,12 @@ l|select('gt', 1)|list | l|map('int', base=2)|list | [d, d]|map(attribute='b')|l
 'ab'.ljust(-9223372036854775807 - 1) ~ 'ab'.zfill(-9223372036854775807 - 1)
 'ab'|center(-9223372036854775807)
 s|truncate(9223372036854775807) | 2.9|round(method='floor') | 1234|round(-2) | -5|abs | f|abs
-s|capitalize | s|truncate(3, leeway=9223372036854775807)
+s|capitalize | s|truncate(3, leeway=9223372036854775807) | l|truncate(5)
+['b', 'A', 'a']|truncate(5) | 5|truncate(1, true, '') | [1, 2, 3, 4]|truncate(1, true, '', 0)
+none|indent | 5|indent | none|truncate
+1.5|round(308, 'ceil') | 1.5|round(400, 'ceil') | 15|round(308, 'ceil') | 15|round(-400, 'floor')
+('12'|safe)|list | ('12'|safe)|list|join('<') | -1e16 // 3.0 | 1e16 // -3.0 | -7.5 // 2.0
+-7.5 % 2.0 | 7.5 // -2.0 | -0.0 // 3.0 | '%é' % 1
 'hello world-foo (bar'|title | s|center(21) ~ '|' | s|truncate(5) | s|truncate(5, true, '')
 'a\nb\n\nc'|indent | 'a\nb'|indent(2, true) | 'a\n\nb'|indent(2, blank=true) | '<a>'|escape
 '<a>'|e ~ '<' | '<a>'|safe + '<' | '<a>'|safe ~ '<' | '<'|safe|length | '%s-%s'|format(1, 2)

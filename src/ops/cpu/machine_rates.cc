@@ -36,7 +36,7 @@ uint64_t sum_words(const uint64_t* words, size_t count) {
     s2 = hn::Add(s2, hn::LoadU(d, words + i + 2 * lanes));
     s3 = hn::Add(s3, hn::LoadU(d, words + i + 3 * lanes));
   }
-  return hn::GetLane(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
 }
 
 // `rounds` multiply-adds on each of kChains vectors; gives a value that every chain went into. Each

@@ -331,7 +331,7 @@ Items iterate(Runtime& runtime, const Value& value) {
     case Kind::kString:
       for (size_t at = 0; at < value.text().size();) {
         const size_t bytes = decode_at(value.text(), at).length;
-        items.push_back(runtime.string(value.text().substr(at, bytes), value.is_safe()));
+        items.push_back(runtime.string(value.text().substr(at, bytes)));  // of a safe text plain
         at += bytes;
       }
       break;

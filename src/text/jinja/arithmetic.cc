@@ -119,12 +119,14 @@ Value float_operation(const Runtime& runtime, Operator op, double left, double r
   }
   if (right == 0) runtime.fail("float division by zero");
   if (op == Operator::kDivide) return Value::real(left / right);
-  double remainder = std::fmod(left, right);
-  if (remainder != 0 && (remainder < 0) != (right < 0)) remainder += right;
-  if (op == Operator::kModulo)
-    return Value::real(remainder == 0 ? std::copysign(0.0, right) : remainder);
   // Source: CPython 3.11, Objects/floatobject.c, _float_div_mod.
-  const double quotient = (left - remainder) / right;
+  const double remainder = std::fmod(left, right);
+  const bool other_sign = remainder != 0 && (remainder < 0) != (right < 0);
+  if (op == Operator::kModulo) {
+    const double modulo = other_sign ? remainder + right : remainder;
+    return Value::real(modulo == 0 ? std::copysign(0.0, right) : modulo);
+  }
+  const double quotient = (left - remainder) / right - (other_sign ? 1.0 : 0.0);
   double floored = std::floor(quotient);
   if (quotient - floored > 0.5) floored += 1.0;
   return Value::real(quotient == 0 ? std::copysign(0.0, left / right) : floored);

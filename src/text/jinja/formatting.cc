@@ -89,6 +89,8 @@ class PercentFormatter {
   Conversion read_conversion();
   int64_t read_number();
   Text convert(Conversion conversion, const Value& value);
+  // That begins with the last byte that was read: a conversion's type.
+  std::string_view last_character() const;
 
   Runtime& runtime_;
   std::string_view format_;
@@ -127,6 +129,10 @@ Text PercentFormatter::run() {
     runtime_.fail("not all arguments converted during string formatting");
   }
   return out;
+}
+
+std::string_view PercentFormatter::last_character() const {
+  return format_.substr(at_ - 1, decode_at(format_, at_ - 1).length);
 }
 
 Value PercentFormatter::next_value() {
@@ -207,7 +213,7 @@ Text PercentFormatter::convert(Conversion conversion, const Value& value) {
     case 'G':
       return pad(conversion, Text(convert_number(runtime_, conversion, value)));
     default:
-      runtime_.fail(fmt::format("the format character '{}' is not supported", conversion.type));
+      runtime_.fail(fmt::format("the format character '{}' is not supported", last_character()));
   }
 }
 

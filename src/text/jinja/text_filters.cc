@@ -24,6 +24,13 @@ Value as_string(Runtime& runtime, const Value& value) {
   return value.is_string() ? value : runtime.string(to_text(runtime, value));
 }
 
+// Filters that take texts alone fail for all else.
+void check_string(const Runtime& runtime, std::string_view filter, const Value& value) {
+  if (!value.is_string()) {
+    runtime.fail(fmt::format("{} needs a string, not {}", filter, type_name(value)));
+  }
+}
+
 int64_t int_or(const Runtime& runtime, std::string_view what, const Optional& value,
                int64_t absent) {
   if (!value.has_value() || value->is(Kind::kNone)) return absent;
@@ -117,6 +124,7 @@ Value filter_replace(Runtime& runtime, const Value& input, const Arguments& argu
 
 Value filter_indent(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "indent", arguments, {"width", "first", "blank"});
+  check_string(runtime, "indent", input);
   Text indention;
   if (bound[0].has_value() && bound[0]->is_string()) {
     indention = bound[0]->text();
@@ -124,9 +132,8 @@ Value filter_indent(Runtime& runtime, const Value& input, const Arguments& argum
     const int64_t width = std::max<int64_t>(int_or(runtime, "width", bound[0], 4), 0);
     indention.assign(static_cast<size_t>(width), ' ');
   }
-  const Value value = as_string(runtime, input);
   const Value lines =
-      call_string_method(runtime, runtime.string(value.text() + "\n"), "splitlines", {});
+      call_string_method(runtime, runtime.string(input.text() + "\n"), "splitlines", {});
   Text out;
   if (flag(bound[1], false)) out = indention;
   bool first = true;
@@ -139,24 +146,24 @@ Value filter_indent(Runtime& runtime, const Value& input, const Arguments& argum
     first = false;
     out += line.text();
   }
-  return runtime.string(std::move(out), value.is_safe());
+  return runtime.string(std::move(out), input.is_safe());
 }
 
 Value filter_truncate(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto bound = bind(runtime, "truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const Value value = as_string(runtime, input);
   const int64_t limit = int_or(runtime, "length", bound[0], 255);
   const Value end = bound[2].value_or(Value::constant_string("..."));
   const int64_t leeway = int_or(runtime, "leeway", bound[3], 5);
   const int64_t end_length = length(runtime, end);
   if (limit < end_length) runtime.fail("truncate: the length is less than that of the end");
   if (leeway < 0) runtime.fail("truncate: the leeway is negative");
-  if (length(runtime, value) - limit <= leeway) return value;
+  if (length(runtime, input) - limit <= leeway) return input;  // lists too, as in jinja2
+  check_string(runtime, "truncate", input);
   const Value stop = Value::integer(limit - end_length);
-  const Value cut = slice(runtime, value, nullptr, &stop, nullptr);
+  const Value cut = slice(runtime, input, nullptr, &stop, nullptr);
   std::string_view text = cut.text();
   if (!flag(bound[1], false)) text = text.substr(0, text.rfind(' '));
-  return runtime.string(Text(text) + end.text(), value.is_safe());
+  return runtime.string(Text(text) + end.text(), input.is_safe());
 }
 
 Value filter_wordcount(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -357,8 +364,12 @@ Value filter_round(Runtime& runtime, const Value& input, const Arguments& argume
   if (method != "ceil" && method != "floor") {
     runtime.fail("round: the method must be common, ceil or floor");
   }
+  if (input.is_integral() && digits >= 0) return Value::real(input.as_float());
   const double scale = std::pow(10.0, static_cast<double>(digits));
   const double scaled = input.as_float() * scale;
+  if (scale == 0 || !std::isfinite(scale) || !std::isfinite(scaled)) {
+    runtime.fail("round: the precision is more than a float can do");
+  }
   return Value::real((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
 }
 
