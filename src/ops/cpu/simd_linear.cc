@@ -22,19 +22,20 @@ namespace gallop::ops::simd::HWY_NAMESPACE {
 // A register holds one part of a chain or, where it has room, the chains of two rows: the inputs of
 // `kSide` rows, a row group, lie side by side, and weights are loaded to all sides.
 constexpr int kSide = kWidth > kChainLanes ? kWidth / kChainLanes : 1;
-constexpr int64_t kStepFloats = kStep * kSide;  // the even inputs of all rows, then the odd ones
+constexpr int64_t kGroupFloats = kSide * kChainLanes;
 
-// COLUMNS outputs of one row.
+// COLUMNS outputs of one row, whose halves of steps lie `stride` apart.
 template <int COLUMNS, class M>
-HWY_INLINE void multiply_row_columns(const float* x, const M& matrix, int64_t column, float* out) {
+HWY_INLINE void multiply_row_columns(const float* x, int64_t stride, const M& matrix,
+                                     int64_t column, float* out) {
   hn::Vec<C> sum[COLUMNS * kChainVectors];
   for (auto& chain : sum) chain = hn::Zero(C());
   const auto add = [&](int c, int64_t step, const Step& weights) HWY_ATTR {
-    const float* at = x + step * kStepFloats;
+    const float* at = x + 2 * step * stride;
     for (int v = 0; v < kChainVectors; ++v) {
       auto& chain = sum[c * kChainVectors + v];
       const auto even = hn::LoadU(C(), at + v * kChainWidth);
-      const auto odd = hn::LoadU(C(), at + kChainLanes * kSide + v * kChainWidth);
+      const auto odd = hn::LoadU(C(), at + stride + v * kChainWidth);
       chain = hn::MulAdd(even, weights.even[v], chain);
       chain = hn::MulAdd(odd, weights.odd[v], chain);
     }
@@ -63,22 +64,26 @@ HWY_INLINE void multiply_row_columns(const float* x, const M& matrix, int64_t co
 }
 
 template <class M>
-void multiply_row(const LinearBlock& block, int64_t row, const M& matrix) {
-  const float* x = block.inputs->row(row);
-  float* out = block.out + row * block.out_stride;
+HWY_INLINE void multiply_row(const float* x, int64_t stride, const M& matrix, int64_t columns,
+                             float* out) {
   int64_t column = 0;
-  for (; column + 4 <= block.columns; column += 4) {  // enough chains for the core's multipliers
-    multiply_row_columns<4>(x, matrix, column, out + column);
+  for (; column + 4 <= columns; column += 4) {  // enough chains for the core's multipliers
+    multiply_row_columns<4>(x, stride, matrix, column, out + column);
   }
-  for (; column < block.columns; ++column) {
-    multiply_row_columns<1>(x, matrix, column, out + column);
+  for (; column < columns; ++column) {
+    multiply_row_columns<1>(x, stride, matrix, column, out + column);
   }
 }
 
 #if HWY_TARGET == HWY_SCALAR
 template <class M>
 void multiply(const LinearBlock& block, const M& matrix) {
-  for (int64_t row = 0; row < block.inputs->rows(); ++row) multiply_row(block, row, matrix);
+  for (int64_t row = 0; row < block.inputs->rows(); ++row) {
+    const int64_t of = row / kBlockGroups;
+    multiply_row(block.inputs->block(of) + row % kBlockGroups * kGroupFloats,
+                 block.inputs->stride(of), matrix, block.columns,
+                 block.out + row * block.out_stride);
+  }
 }
 #else
 
@@ -91,7 +96,7 @@ constexpr int64_t kPanelDepth = 384;
 // where weights are computed (src/ops/CMakeLists.txt, -fira-loop-pressure).
 constexpr bool kManyRegisters = kSide == 2 || HWY_ARCH_ARM_A64;
 constexpr int tile_columns(int groups) {
-  if (kSide == 2) return groups > 2 ? 6 : 12;
+  if (kSide == 2) return groups > 4 ? 3 : groups > 2 ? 6 : 12;
   return (kManyRegisters || kChainVectors == 1 ? 12 : 4) / groups;
 }
 constexpr int tile_vectors(int groups) { return tile_columns(groups) * kChainVectors; }
@@ -101,60 +106,65 @@ struct Ahead {
   const uint8_t* at;
   const uint8_t* end;
 
-  // Asks for the next four cache lines. (Written out: a loop that only prefetches counts as empty,
-  // and compilers drop it.)
+  // Asks for the next LINES cache lines. (No loop: one that only prefetches counts as empty, and
+  // compilers drop it.)
+  template <int LINES>
   HWY_INLINE void prefetch() {
     if (at >= end) return;
+    prefetch_lines<LINES>();
+  }
+
+  template <int LINES>
+  HWY_INLINE void prefetch_lines() {
     hwy::Prefetch(at);
-    hwy::Prefetch(at + kCacheLine);
-    hwy::Prefetch(at + 2 * kCacheLine);
-    hwy::Prefetch(at + 3 * kCacheLine);
-    at += 4 * kCacheLine;
+    at += kCacheLine;
+    if constexpr (LINES > 1) prefetch_lines<LINES - 1>();
   }
 };
 
-// Eight lanes of weights or, where a chain takes several vectors, one of them: for all rows of a
-// register.
+// load_sides: eight lanes of weights or, where a chain takes several vectors, one of them, for all
+// rows of a register. load_once: inputs that GCC must not load again for each column, because two
+// loads a cycle are then all that the core does.
 #if HWY_MAX_BYTES >= 64
 HWY_INLINE V load_sides(const void* from) {
   return V{_mm512_broadcast_f32x8(_mm256_loadu_ps(static_cast<const float*>(from)))};
 }
+HWY_INLINE V load_once(const float* from) {
+  return V{*reinterpret_cast<const volatile __m512*>(from)};
+}
 #else
 HWY_INLINE V load_sides(const void* from) { return hn::BitCast(D(), load_words(from)); }
+HWY_INLINE V load_once(const float* from) { return load(from); }
 #endif
 
-template <int TIMES>
-HWY_INLINE void prefetch_ahead(Ahead* ahead) {
-  ahead->prefetch();
-  if constexpr (TIMES > 1) prefetch_ahead<TIMES - 1>(ahead);
-}
-
-// Weights of a panel in f32: [columns][kPanelDepth] by steps, the even inputs and then the odd
-// ones.
+// Weights of a panel's columns in f32, from a step on: [columns][kPanelDepth] by steps, the even
+// inputs and then the odd ones.
 struct WidePanel {
-  static constexpr int kTileGroups = kManyRegisters ? 4 : 4 - kChainVectors;
+  static constexpr int kTileGroups = kSide == 2 ? 8 : kManyRegisters ? 4 : 4 - kChainVectors;
 
   const float* at;
 
+  HWY_INLINE WidePanel from_column(int64_t column) const { return {at + column * kPanelDepth}; }
+  HWY_INLINE void next_step() { at += kStep; }
   template <int HALF, int PART>
-  HWY_INLINE V load_part(int64_t column, int64_t step) const {
-    return load_sides(at + column * kPanelDepth + step * kStep + HALF * kChainLanes +
-                      PART * kChainWidth);
+  HWY_INLINE V load_part(int column) const {
+    return load_sides(at + column * kPanelDepth + HALF * kChainLanes + PART * kChainWidth);
   }
 };
 
-// Weights of a panel in bf16 where they lie in the matrix.
+// Weights of a panel's columns in bf16 where they lie in the matrix, from a step on.
 struct Bf16Panel {
-  static constexpr int kTileGroups = kManyRegisters || kChainVectors == 1 ? 4 : 2;
+  static constexpr int kTileGroups = kSide == 2 ? 8 : kManyRegisters || kChainVectors == 1 ? 4 : 2;
 
   const uint16_t* at;
   int64_t stride;
 
+  HWY_INLINE Bf16Panel from_column(int64_t column) const { return {at + column * stride, stride}; }
+  HWY_INLINE void next_step() { at += kStep; }
   template <int HALF, int PART>
-  HWY_INLINE V load_part(int64_t column, int64_t step) const {
+  HWY_INLINE V load_part(int column) const {
     const hn::RebindToUnsigned<D> words;
-    const auto both = hn::BitCast(
-        words, load_sides(at + column * stride + step * kStep + 2 * PART * kChainWidth));
+    const auto both = hn::BitCast(words, load_sides(at + column * stride + 2 * PART * kChainWidth));
     if constexpr (HALF == 0) return hn::BitCast(D(), hn::ShiftLeft<16>(both));
     return hn::BitCast(D(), hn::And(both, hn::Set(words, 0xffff0000u)));
   }
@@ -164,22 +174,22 @@ struct Bf16Panel {
 template <class PANEL>
 struct PanelRows {
   PANEL panel;
-  const float* x;
-  int64_t x_stride;  // of a row group
+  const LinearInputs* inputs;
+  int64_t block;  // of inputs, the first of
   int64_t rows;
-  int64_t steps;  // of this piece
+  int64_t step;  // the first of
+  int64_t steps;
   bool first;     // this piece begins the chains
   bool last;      // this piece ends them
-  float* chains;  // [row groups][kPanelColumns][kSide][kChainLanes]
+  float* chains;  // [row groups][kPanelColumns][kGroupFloats]
   float* out;
   int64_t out_stride;
   int64_t columns;  // that are stored
   Ahead* ahead;
 };
 
-// Chains of a row group's column, and of all of its columns, in floats.
-constexpr int64_t kColumnFloats = kSide * kChainLanes;
-constexpr int64_t kGroupFloats = kPanelColumns * kColumnFloats;
+// Chains of a row group against all columns.
+constexpr int64_t kChainFloats = kPanelColumns * kGroupFloats;
 
 // The chains of a tile: [row groups][columns][kChainVectors].
 template <int GROUPS>
@@ -187,17 +197,13 @@ using Chains = V[GROUPS * tile_vectors(GROUPS)];
 
 // Goes on with them by a part of the even or of the odd half of a step.
 template <int GROUPS, int HALF, int PART, class PANEL>
-HWY_INLINE void multiply_part(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
-                              int64_t step, Chains<GROUPS>& sum) {
+HWY_INLINE void multiply_part(const PANEL& panel, const float* x, Chains<GROUPS>& sum) {
   constexpr int kColumns = tile_columns(GROUPS);
-  const float* from = x + step * kStepFloats + HALF * kChainLanes * kSide + PART * kWidth;
   if constexpr (GROUPS > kColumns) {
     V right[kColumns];
-    for (int c = 0; c < kColumns; ++c) {
-      right[c] = panel.template load_part<HALF, PART>(column + c, step);
-    }
+    for (int c = 0; c < kColumns; ++c) right[c] = panel.template load_part<HALF, PART>(c);
     for (int g = 0; g < GROUPS; ++g) {
-      const V left = load(from + g * x_stride);
+      const V left = load_once(x + g * kGroupFloats + PART * kWidth);
       for (int c = 0; c < kColumns; ++c) {
         V& chain = sum[(g * kColumns + c) * kChainVectors + PART];
         chain = hn::MulAdd(left, right[c], chain);
@@ -205,9 +211,9 @@ HWY_INLINE void multiply_part(const PANEL& panel, const float* x, int64_t x_stri
     }
   } else {
     V left[GROUPS];
-    for (int g = 0; g < GROUPS; ++g) left[g] = load(from + g * x_stride);
+    for (int g = 0; g < GROUPS; ++g) left[g] = load(x + g * kGroupFloats + PART * kWidth);
     for (int c = 0; c < kColumns; ++c) {
-      const V right = panel.template load_part<HALF, PART>(column + c, step);
+      const V right = panel.template load_part<HALF, PART>(c);
       for (int g = 0; g < GROUPS; ++g) {
         V& chain = sum[(g * kColumns + c) * kChainVectors + PART];
         chain = hn::MulAdd(left[g], right, chain);
@@ -216,23 +222,29 @@ HWY_INLINE void multiply_part(const PANEL& panel, const float* x, int64_t x_stri
   }
 }
 
+// x: the tile's first row group; halves of steps lie `stride` apart.
 template <int GROUPS, class PANEL>
-HWY_INLINE void multiply_steps(const PANEL& panel, const float* x, int64_t x_stride, int64_t column,
-                               int64_t steps, Chains<GROUPS>& sum) {
+HWY_INLINE void multiply_steps(PANEL panel, const float* x, int64_t stride, int64_t steps,
+                               Ahead& ahead, Chains<GROUPS>& sum) {
   constexpr int kLast = kChainVectors - 1;
+  constexpr int kLines = (tile_columns(GROUPS) + 1) / 2;
   for (int64_t step = 0; step < steps; ++step) {
-    multiply_part<GROUPS, 0, 0>(panel, x, x_stride, column, step, sum);
-    if (kLast > 0) multiply_part<GROUPS, 0, kLast>(panel, x, x_stride, column, step, sum);
-    multiply_part<GROUPS, 1, 0>(panel, x, x_stride, column, step, sum);
-    if (kLast > 0) multiply_part<GROUPS, 1, kLast>(panel, x, x_stride, column, step, sum);
+    ahead.prefetch<kLines>();
+    multiply_part<GROUPS, 0, 0>(panel, x, sum);
+    if (kLast > 0) multiply_part<GROUPS, 0, kLast>(panel, x, sum);
+    x += stride;
+    multiply_part<GROUPS, 1, 0>(panel, x, sum);
+    if (kLast > 0) multiply_part<GROUPS, 1, kLast>(panel, x, sum);
+    x += stride;
+    panel.next_step();
   }
 }
 
-// reduce_chain(), of four chains that lie kColumnFloats apart.
+// reduce_chain(), of four chains that lie kGroupFloats apart.
 HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > reduce_four(const float* chains) {
   const hn::FixedTag<float, 4> quad;
   const auto fold = [&](int c) HWY_ATTR {
-    const float* lanes = chains + c * kColumnFloats;
+    const float* lanes = chains + c * kGroupFloats;
     return hn::Add(hn::Load(quad, lanes), hn::Load(quad, lanes + 4));
   };
   const auto a = fold(0);
@@ -244,15 +256,15 @@ HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > reduce_four(const float* chains) {
   return hn::Add(hn::ConcatEven(quad, cd, ab), hn::ConcatOdd(quad, cd, ab));
 }
 
-// The outputs of one row, whose chains lie kColumnFloats apart.
+// The outputs of one row, whose chains lie kGroupFloats apart.
 HWY_INLINE void store_row(const float* chains, int64_t columns, float* out) {
   const hn::FixedTag<float, 4> quad;
   int64_t c = 0;
   for (; c + 4 <= columns; c += 4) {
-    hn::StoreU(reduce_four(chains + c * kColumnFloats), quad, out + c);
+    hn::StoreU(reduce_four(chains + c * kGroupFloats), quad, out + c);
   }
   HWY_ALIGN float rest[4];
-  if (c < columns) hn::Store(reduce_four(chains + c * kColumnFloats), quad, rest);
+  if (c < columns) hn::Store(reduce_four(chains + c * kGroupFloats), quad, rest);
   for (int64_t i = 0; c + i < columns; ++i) out[c + i] = rest[i];
 }
 
@@ -261,8 +273,8 @@ HWY_INLINE void store_row(const float* chains, int64_t columns, float* out) {
 // holds the columns' outputs of row b.
 HWY_INLINE V reduce_groups(const float* chains) {
   const auto fold = [&](int c) HWY_ATTR {
-    const V a = hn::Load(D(), chains + c * kColumnFloats);
-    const V b = hn::Load(D(), chains + c * kColumnFloats + kGroupFloats);
+    const V a = hn::Load(D(), chains + c * kGroupFloats);
+    const V b = hn::Load(D(), chains + c * kGroupFloats + kChainFloats);
     const auto low = _mm512_shuffle_f32x4(a.raw, b.raw, _MM_SHUFFLE(2, 0, 2, 0));
     const auto high = _mm512_shuffle_f32x4(a.raw, b.raw, _MM_SHUFFLE(3, 1, 3, 1));
     return hn::Add(V{low}, V{high});
@@ -281,7 +293,7 @@ HWY_INLINE V reduce_groups(const float* chains) {
 
 // The outputs of a whole panel and the four rows of two groups.
 HWY_INLINE void store_groups(const float* chains, float* out, int64_t out_stride) {
-  for (int64_t c = 0; c < kPanelColumns; c += 4, chains += 4 * kColumnFloats, out += 4) {
+  for (int64_t c = 0; c < kPanelColumns; c += 4, chains += 4 * kGroupFloats, out += 4) {
     const V sums = reduce_groups(chains);
     _mm_storeu_ps(out, _mm512_castps512_ps128(sums.raw));
     _mm_storeu_ps(out + out_stride, _mm512_extractf32x4_ps(sums.raw, 1));
@@ -291,54 +303,61 @@ HWY_INLINE void store_groups(const float* chains, float* out, int64_t out_stride
 }
 #endif
 
-// GROUPS row groups against a tile's columns of the panel.
+// GROUPS row groups, whose inputs begin at x, against a tile's columns of the panel.
 template <int GROUPS, class PANEL>
-HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, int64_t group, int64_t column) {
+HWY_INLINE void multiply_tile(const PanelRows<PANEL>& rows, const float* x, int64_t stride,
+                              int64_t column, float* chains) {
   constexpr int kTileVectors = tile_vectors(GROUPS);
-  float* kept = rows.chains + group * kGroupFloats + column * kColumnFloats;
+  float* kept = chains + column * kGroupFloats;
   Chains<GROUPS> sum;
 #pragma GCC unroll 24  // an array that a loop goes over stays in memory
   for (int i = 0; i < GROUPS * kTileVectors; ++i) {
-    const float* chain = kept + i / kTileVectors * kGroupFloats + i % kTileVectors * kWidth;
+    const float* chain = kept + i / kTileVectors * kChainFloats + i % kTileVectors * kWidth;
     sum[i] = rows.first ? hn::Zero(D()) : hn::Load(D(), chain);
   }
-  prefetch_ahead<(GROUPS * kSide * tile_columns(GROUPS) + 7) / 8>(rows.ahead);
-  multiply_steps<GROUPS>(rows.panel, rows.x + group * rows.x_stride, rows.x_stride, column,
-                         rows.steps, sum);
+  Ahead ahead = *rows.ahead;
+  multiply_steps<GROUPS>(rows.panel.from_column(column), x, stride, rows.steps, ahead, sum);
+  *rows.ahead = ahead;
 #pragma GCC unroll 24
   for (int i = 0; i < GROUPS * kTileVectors; ++i) {
-    hn::Store(sum[i], D(), kept + i / kTileVectors * kGroupFloats + i % kTileVectors * kWidth);
+    hn::Store(sum[i], D(), kept + i / kTileVectors * kChainFloats + i % kTileVectors * kWidth);
   }
 }
 
 template <int GROUPS, class PANEL>
 void multiply_groups(const PanelRows<PANEL>& rows, int64_t group) {
+  float* chains = rows.chains + group * kChainFloats;
+  const int64_t block = rows.block + group / kBlockGroups;
+  const int64_t stride = rows.inputs->stride(block);
+  const float* x =
+      rows.inputs->block(block) + group % kBlockGroups * kGroupFloats + 2 * rows.step * stride;
   for (int64_t column = 0; column < rows.columns; column += tile_columns(GROUPS)) {
-    multiply_tile<GROUPS>(rows, group, column);
+    multiply_tile<GROUPS>(rows, x, stride, column, chains);
   }
   if (!rows.last) return;
-  const int64_t end = std::min((group + GROUPS) * kSide, rows.rows);
   int64_t row = group * kSide;
+  const int64_t end = std::min(row + GROUPS * kSide, rows.rows);
 #if HWY_MAX_BYTES >= 64
   for (; rows.columns == kPanelColumns && row + 2 * kSide <= end; row += 2 * kSide) {
-    store_groups(rows.chains + row / kSide * kGroupFloats, rows.out + row * rows.out_stride,
+    store_groups(rows.chains + row / kSide * kChainFloats, rows.out + row * rows.out_stride,
                  rows.out_stride);
   }
 #endif
   for (; row < end; ++row) {
-    store_row(rows.chains + row / kSide * kGroupFloats + row % kSide * kChainLanes, rows.columns,
+    store_row(rows.chains + row / kSide * kChainFloats + row % kSide * kChainLanes, rows.columns,
               rows.out + row * rows.out_stride);
   }
 }
 
-// The piece against all of its rows.
+// The row groups [group, end) of one block of inputs.
 template <class PANEL>
-HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece) {
-  const int64_t groups = (piece.rows + kSide - 1) / kSide;
-  int64_t group = 0;
+HWY_INLINE void multiply_input_block(const PanelRows<PANEL>& piece, int64_t group, int64_t end) {
   constexpr int kGroups = PANEL::kTileGroups;
-  for (; group + kGroups <= groups; group += kGroups) multiply_groups<kGroups>(piece, group);
-  switch (groups - group) {  // fewer than kGroups, which depends on the instruction set
+  for (; group + kGroups <= end; group += kGroups) multiply_groups<kGroups>(piece, group);
+  if constexpr (kGroups > 4) {
+    for (; group + 4 <= end; group += 4) multiply_groups<4>(piece, group);
+  }
+  switch (end - group) {  // fewer than kGroups, which depends on the instruction set
     case 3:
       if constexpr (kGroups > 3) multiply_groups<3>(piece, group);
       return;
@@ -349,6 +368,15 @@ HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece) {
       return multiply_groups<1>(piece, group);
     default:
       return;
+  }
+}
+
+// The piece against all of its rows.
+template <class PANEL>
+HWY_INLINE void multiply_panel(const PanelRows<PANEL>& piece) {
+  const int64_t groups = (piece.rows + kSide - 1) / kSide;
+  for (int64_t group = 0; group < groups; group += kBlockGroups) {
+    multiply_input_block(piece, group, std::min(group + kBlockGroups, groups));
   }
 }
 
@@ -376,13 +404,15 @@ void widen_panel(const M& matrix, int64_t column, int64_t columns, int64_t first
 }
 
 struct RowBlock {
-  const float* x;
-  int64_t x_stride;  // of a row group
+  const LinearInputs* inputs;
+  int64_t block;  // of inputs, the first of
   int64_t rows;
   int64_t columns;
   float* out;
   int64_t out_stride;
 };
+
+static_assert(kRowBlock % (kSide * kBlockGroups) == 0);
 
 // Columns of a panel, by pieces of its depth.
 template <class M>
@@ -392,9 +422,10 @@ HWY_INLINE void multiply_pieces(const RowBlock& block, const M& matrix, int64_t 
   const int64_t steps = (matrix.k + kStep - 1) / kStep;
   const auto multiply_piece = [&](auto panel, int64_t step, int64_t piece_steps) HWY_ATTR {
     multiply_panel<decltype(panel)>({.panel = panel,
-                                     .x = block.x + step * kStepFloats,
-                                     .x_stride = block.x_stride,
+                                     .inputs = block.inputs,
+                                     .block = block.block,
                                      .rows = block.rows,
+                                     .step = step,
                                      .steps = piece_steps,
                                      .first = step == 0,
                                      .last = step + piece_steps == steps,
@@ -435,10 +466,12 @@ void multiply_block(const RowBlock& block, const M& matrix) {
 template <class M>
 void multiply(const LinearBlock& block, const M& matrix) {
   const int64_t rows = block.inputs->rows();
-  if (rows == 1) return multiply_row(block, 0, matrix);
+  if (rows == 1) {
+    return multiply_row(block.inputs->block(0), kGroupFloats, matrix, block.columns, block.out);
+  }
   for (int64_t row = 0; row < rows; row += kRowBlock) {
-    multiply_block({.x = block.inputs->row(row),
-                    .x_stride = block.inputs->stride(),
+    multiply_block({.inputs = block.inputs,
+                    .block = row / kSide / kBlockGroups,
                     .rows = std::min(kRowBlock, rows - row),
                     .columns = block.columns,
                     .out = block.out + row * block.out_stride,
@@ -482,8 +515,8 @@ void multiply_kind(const LinearBlock& block, const Fp8Weight& weight) {
   multiply(block, Fp8Matrix<false>{data, k, nullptr, 0, 0});
 }
 
-// Sixteen inputs of one row, the even ones and the odd ones apart by the rows of its group.
-HWY_INLINE void arrange_step(const float* x, const float* scale, float* out) {
+// Sixteen inputs of one row: the even ones and, `stride` behind them, the odd ones.
+HWY_INLINE void arrange_step(const float* x, const float* scale, int64_t stride, float* out) {
   Step step;
   load_step(x, step);
   if (scale != nullptr) {
@@ -496,25 +529,23 @@ HWY_INLINE void arrange_step(const float* x, const float* scale, float* out) {
   }
   for (int v = 0; v < kChainVectors; ++v) {
     hn::StoreU(step.even[v], C(), out + v * kChainWidth);
-    hn::StoreU(step.odd[v], C(), out + kChainLanes * kSide + v * kChainWidth);
+    hn::StoreU(step.odd[v], C(), out + stride + v * kChainWidth);
   }
 }
 
-void arrange_row(const float* x, int64_t k, const float* scale, float* out) {
+void arrange_row(const float* x, int64_t k, const float* scale, int64_t stride, float* out) {
   const int64_t whole = k / kStep * kStep;
-  for (int64_t i = 0; i < whole; i += kStep) {
-    arrange_step(x + i, scale ? scale + i : nullptr, out + i * kSide);
+  for (int64_t i = 0; i < whole; i += kStep, out += 2 * stride) {
+    arrange_step(x + i, scale ? scale + i : nullptr, stride, out);
   }
   if (whole == k) return;
   float padded[2][kStep] = {};
   std::copy(x + whole, x + k, padded[0]);
   if (scale) std::copy(scale + whole, scale + k, padded[1]);
-  arrange_step(padded[0], scale ? padded[1] : nullptr, out + whole * kSide);
+  arrange_step(padded[0], scale ? padded[1] : nullptr, stride, out);
 }
 
-int64_t arranged_floats(int64_t k) { return (k + kStep - 1) / kStep * kStepFloats; }
-
-int64_t group_rows() { return kSide; }
+int64_t group_floats() { return kGroupFloats; }
 
 void linear_block(const LinearBlock& block) {
   std::visit([&](const auto& weight) HWY_ATTR { multiply_kind(block, weight); },
@@ -529,27 +560,25 @@ namespace gallop::ops::simd {
 
 HWY_EXPORT(linear_block);
 HWY_EXPORT(arrange_row);
-HWY_EXPORT(arranged_floats);
-HWY_EXPORT(group_rows);
+HWY_EXPORT(group_floats);
 
-// A row group's stride is not a power of two: they would share the sets of the first-level cache.
 LinearInputs::LinearInputs(int64_t rows, int64_t k)
-    : rows_(rows),
-      k_(k),
-      group_rows_(HWY_DYNAMIC_DISPATCH(group_rows)()),
-      stride_(HWY_DYNAMIC_DISPATCH(arranged_floats)(k) + 16),
-      data_(hwy::AllocateAligned<float>(
-          static_cast<size_t>((rows + group_rows_ - 1) / group_rows_ * stride_))) {
-  const int64_t whole = rows / group_rows_;
-  if (whole * group_rows_ < rows) std::fill_n(data_.get() + whole * stride_, stride_, 0.0f);
-}
-
-const float* LinearInputs::row(int64_t r) const {
-  return data_.get() + r / group_rows_ * stride_ + r % group_rows_ * kChainLanes;
+    : rows_(rows), k_(k), group_floats_(HWY_DYNAMIC_DISPATCH(group_floats)()) {
+  const int64_t group_rows = group_floats_ / kChainLanes;
+  const int64_t halves = 2 * ((k + 2 * kChainLanes - 1) / (2 * kChainLanes));
+  groups_ = (rows + group_rows - 1) / group_rows;
+  block_floats_ = kBlockGroups * group_floats_ * halves;
+  const int64_t last = (groups_ - 1) / kBlockGroups;
+  const int64_t last_floats = stride(last) * halves;
+  data_ = hwy::AllocateAligned<float>(static_cast<size_t>(last * block_floats_ + last_floats));
+  if (rows % group_rows != 0) std::fill_n(data_.get() + last * block_floats_, last_floats, 0.0f);
 }
 
 void LinearInputs::set(int64_t r, const float* x, const float* scale) {
-  HWY_DYNAMIC_DISPATCH(arrange_row)(x, k_, scale, const_cast<float*>(row(r)));
+  const int64_t block_rows = kBlockGroups * group_floats_ / kChainLanes;
+  const int64_t b = r / block_rows;
+  float* row = data_.get() + b * block_floats_ + r % block_rows * kChainLanes;
+  HWY_DYNAMIC_DISPATCH(arrange_row)(x, k_, scale, stride(b), row);
 }
 
 void linear_block(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(linear_block)(block); }

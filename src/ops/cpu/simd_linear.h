@@ -5,6 +5,7 @@
 // of Linear gives, so the number of rows changes no bit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include <hwy/aligned_allocator.h>
@@ -22,8 +23,12 @@ inline constexpr int64_t kRowBlock = 128;
 // Lanes of a chain (the contract of Linear).
 inline constexpr int kChainLanes = 8;
 
-// Inputs of some rows in the order in which the loops take them: by groups of as many rows as lie
-// side by side in a register. Rows that the last group lacks are zero.
+// Row groups whose inputs are arranged together.
+inline constexpr int64_t kBlockGroups = 8;
+
+// Inputs of some rows in the order in which the loops take them: [blocks of row groups][halves of
+// steps][row groups][rows][kChainLanes]. As many rows are a group as lie side by side in a
+// register; rows that the last group lacks are zero.
 class LinearInputs {
  public:
   LinearInputs(int64_t rows, int64_t k);
@@ -32,15 +37,18 @@ class LinearInputs {
   void set(int64_t r, const float* x, const float* scale = nullptr);
 
   int64_t rows() const { return rows_; }
-  int64_t stride() const { return stride_; }  // floats between row groups
-  // Where row r begins; a group begins with its first row.
-  const float* row(int64_t r) const;
+  // Where the first half step of block b is, and how many floats lie from each to the next.
+  const float* block(int64_t b) const { return data_.get() + b * block_floats_; }
+  int64_t stride(int64_t b) const {
+    return std::min(kBlockGroups, groups_ - b * kBlockGroups) * group_floats_;
+  }
 
  private:
   int64_t rows_;
   int64_t k_;
-  int64_t group_rows_;
-  int64_t stride_;
+  int64_t group_floats_;  // of a half step
+  int64_t groups_;
+  int64_t block_floats_;
   hwy::AlignedFreeUniquePtr<float[]> data_;
 };
 
