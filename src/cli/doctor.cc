@@ -70,10 +70,13 @@ Result<Json> describe_model(const DoctorOptions& options, int64_t available) {
     ASSIGN_OR_RETURN(drafter, model::load_drafter(options.drafter, target.config));
   }
   const int32_t context = target.config.max_positions;
+  const int32_t block = drafter ? drafter->config.block : 1;
+  const int32_t prompt_tokens = std::min(GeneratorOptions{}.max_num_batched_tokens, context);
   const engine::ExecutorLimits limits{
       .max_num_seqs = GeneratorOptions{}.max_num_seqs,
-      .max_prompt_tokens = std::min(GeneratorOptions{}.max_num_batched_tokens, context),
-      .max_block = drafter ? drafter->config.block : 1,
+      .max_num_batched_tokens = prompt_tokens + GeneratorOptions{}.max_num_seqs * block,
+      .max_prompt_tokens = prompt_tokens,
+      .max_block = block,
       .max_model_len = context,
       .stop_ids = {}};
   const std::unique_ptr<ops::Backend> backend = ops::make_cpu_backend(1);

@@ -175,11 +175,14 @@ Result<std::unique_ptr<engine::Generator>> open_generator(const GeneratorOptions
   if (options.wrap_backend) backend = options.wrap_backend(std::move(backend));
 
   const auto vocab = static_cast<int32_t>(config.vocab);
+  const int32_t max_block = drafter ? drafter->config.block : 1;
+  const int32_t max_prompt_tokens = std::min(options.max_num_batched_tokens, max_model_len);
   engine::EngineLimits limits{
       .executor = {
           .max_num_seqs = options.max_num_seqs,
-          .max_prompt_tokens = std::min(options.max_num_batched_tokens, max_model_len),
-          .max_block = drafter ? drafter->config.block : 1,
+          .max_num_batched_tokens = max_prompt_tokens + options.max_num_seqs * max_block,
+          .max_prompt_tokens = max_prompt_tokens,
+          .max_block = max_block,
           .max_model_len = max_model_len,
           .vocab_limit = options.vocab_limit > 0 ? std::min(options.vocab_limit, vocab) : vocab,
           .stop_ids = stop_ids}};

@@ -18,12 +18,14 @@ int32_t longest(const Request& request, int32_t max_model_len) {
   return request.max_tokens == 0 ? max_model_len : prompt + request.max_tokens;
 }
 
-SequenceState state_of(const Sequence& sequence, int32_t max_model_len) {
-  const int32_t look_ahead = 1 + sequence.request.drafts;
-  return {.running = sequence.running(),
-          .prompt_left = std::max(0, sequence.prompt_tokens() - sequence.cached),
+SequenceState state_of(const Sequence& sequence) {
+  return {.priority = sequence.request.priority,
+          .running = sequence.running(),
+          .prompt = sequence.prompt_tokens(),
+          .tokens = static_cast<int32_t>(sequence.tokens.size()),
+          .cached = sequence.cached,
           .drafts = sequence.request.drafts,
-          .pages_needed = cache::pages_for(longest(sequence.request, max_model_len) + look_ahead)};
+          .pages = static_cast<int32_t>(sequence.pages.size())};
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ Result<RequestId> Engine::submit(Request request, EventSink sink) {
   sequence->tokens = request.prompt;
   sequence->request = std::move(request);
   sequence->sink = std::move(sink);
-  const int32_t needed = state_of(*sequence, max_model_len()).pages_needed;
+  const int32_t needed = cache::pages_for(longest(sequence->request, max_model_len()));
   if (needed > pages_.capacity()) {
     return Error{
         fmt::format("the request may need {} cache pages, there are {}", needed, pages_.capacity()),
@@ -140,9 +142,8 @@ Result<void> Engine::step() {
   if (step_plan.empty()) return {};
   std::vector<Sequence*> list;
   for (const auto& sequence : sequences_) list.push_back(sequence.get());
-  for (const SequencePlan& planned : step_plan.sequences) {
-    if (planned.admit) admit(*list[planned.sequence]);
-  }
+  for (const size_t i : step_plan.preempted) preempt(*list[i]);
+  for (const SequencePlan& planned : step_plan.sequences) equip(*list[planned.sequence], planned);
   ASSIGN_OR_RETURN(const std::vector<StepOutcome> outcomes, executor_->execute(step_plan, list));
   for (size_t i = 0; i < outcomes.size(); ++i) {
     commit(*list[step_plan.sequences[i].sequence], outcomes[i]);
@@ -153,19 +154,33 @@ Result<void> Engine::step() {
 
 StepPlan Engine::plan() const {
   std::vector<SequenceState> states;
-  for (const auto& sequence : sequences_) states.push_back(state_of(*sequence, max_model_len()));
+  for (const auto& sequence : sequences_) states.push_back(state_of(*sequence));
   return plan_step(states, {.max_num_seqs = limits_.executor.max_num_seqs,
+                            .max_num_batched_tokens = limits_.executor.max_num_batched_tokens,
                             .max_prompt_tokens = limits_.executor.max_prompt_tokens,
+                            .max_block = limits_.executor.max_block,
                             .free_pages = pages_.available(),
                             .free_slots = slots_.available()});
 }
 
-void Engine::admit(Sequence& sequence) {
-  const int32_t needed = state_of(sequence, max_model_len()).pages_needed;
-  CHECK(pages_.acquire(needed, sequence.pages));
+// Slot and pages of a step's rows: the scheduler knows that they are free.
+void Engine::equip(Sequence& sequence, const SequencePlan& planned) {
+  CHECK(pages_.acquire(planned.new_pages, sequence.pages));
+  if (!planned.admit) return;
   CHECK(slots_.acquire(1, sequence.state_slots));
   const std::lock_guard lock(mutex_);
   --waiting_;
+}
+
+// It starts again from its first token once it is admitted again; its client sees no difference.
+void Engine::preempt(Sequence& sequence) {
+  pages_.release(sequence.pages);
+  slots_.release(sequence.state_slots);
+  sequence.cached = 0;
+  sequence.fold = 0;
+  ++preemptions_;
+  const std::lock_guard lock(mutex_);
+  ++waiting_;
 }
 
 // Takes a step's outcome in: tokens up to the first that ends the request, or that is none.

@@ -40,6 +40,7 @@ class Engine : public Generator {
   int32_t max_model_len() const override { return limits_.executor.max_model_len; }
   int32_t max_drafts() const override { return limits_.executor.max_block - 1; }
   bool healthy() const override { return healthy_; }
+  int64_t preemptions() const { return preemptions_; }
 
  private:
   Engine(std::unique_ptr<model::LoadedModel> target, std::unique_ptr<model::LoadedDrafter> drafter,
@@ -52,7 +53,8 @@ class Engine : public Generator {
   Result<void> guarded_step();
   Result<void> step();
   StepPlan plan() const;
-  void admit(Sequence& sequence);
+  void equip(Sequence& sequence, const SequencePlan& planned);
+  void preempt(Sequence& sequence);
   void commit(Sequence& sequence, const StepOutcome& outcome);
   void finish(Sequence& sequence, TokenEvent event);
   void finish_all(FinishReason reason, const std::string& error);
@@ -79,6 +81,7 @@ class Engine : public Generator {
   int32_t waiting_ = 0;  // submitted and not yet running
   bool stop_ = false;
 
+  std::atomic<int64_t> preemptions_ = 0;
   std::atomic<bool> healthy_ = true;
   std::thread thread_;
 };

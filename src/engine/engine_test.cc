@@ -47,6 +47,7 @@ struct Vocabulary {
 EngineLimits foal_limits(int32_t max_num_seqs, int32_t chunk, int32_t block = 16) {
   static const Vocabulary vocabulary;
   ExecutorLimits limits{.max_num_seqs = max_num_seqs,
+                        .max_num_batched_tokens = chunk + max_num_seqs * block,
                         .max_prompt_tokens = chunk,
                         .max_block = block,
                         .max_model_len = 1024,
@@ -312,6 +313,36 @@ TEST(Engine, LongListsFitIntoAShortContext) {
   }
   request.stop_token_ids.push_back(5);
   EXPECT_FALSE(engine->submit(request, [](TokenEvent) {}).ok());
+}
+
+// Pages for little more than the longest of them: who came last is preempted, runs again, and
+// answers as if alone, greedily and by sampling, with drafts and without.
+TEST(Engine, PreemptionChangesNoAnswer) {
+  const Json json = reference("greedy-hard.json");
+  std::vector<Request> requests;
+  for (int32_t i = 0; i < 12; ++i) {
+    Request request = request_of(json["items"][static_cast<size_t>(i)], 60 + 9 * i, i % 3 * 5);
+    request.ignore_eos = true;
+    request.sampling.temperature = i % 2 == 0 ? 0.0f : 1.0f;
+    request.sampling.presence_penalty = 0.5f;
+    request.sampling.seed = static_cast<uint64_t>(i);
+    requests.push_back(request);
+  }
+  EngineLimits limits = foal_limits(1, 64);
+  std::vector<std::vector<int32_t>> alone;
+  for (Request request : requests) {
+    request.drafts = 0;
+    alone.push_back(run_all(*start_foal(limits, 2, false), {request})[0].tokens);
+  }
+  limits = foal_limits(6, 64);
+  limits.executor.pages = 24;
+  const auto engine = start_foal(limits, 2, true);
+  const std::vector<Answer> answers = run_all(*engine, requests);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i].finish, FinishReason::kLength);
+    EXPECT_EQ(answers[i].tokens, alone[i]) << i;
+  }
+  EXPECT_GT(engine->preemptions(), 4);
 }
 
 TEST(Engine, MoreRequestsThanPlacesWaitForTheirTurn) {

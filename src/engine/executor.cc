@@ -11,7 +11,7 @@ namespace {
 SamplerSizes sampler_sizes(const ExecutorLimits& limits) {
   const int64_t sequences = limits.max_num_seqs;
   const size_t biases = kMaxBiases + kMaxStopIds + limits.stop_ids.size();
-  return {.rows = sequences * limits.max_block,
+  return {.rows = limits.max_sampled_rows(),
           .history = sequences * (limits.max_model_len + limits.max_block),
           .biases = sequences * static_cast<int64_t>(biases)};
 }
@@ -29,8 +29,9 @@ struct Executor::Rows {
 
   int32_t sampled() const {
     if (!plan->samples) return 0;
-    return plan->prompt ? 1 : plan->rows;
+    return plan->kind == RowKind::kPrompt ? 1 : plan->rows;
   }
+  bool drafted() const { return plan->kind == RowKind::kDecode && plan->rows > 1; }
 };
 
 Executor::Executor(model::TextModel target, model::ModelCache cache, BatchBuffers batches,
@@ -48,7 +49,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
   const SamplerSizes sizes = sampler_sizes(limits);
   const int64_t sampled = sizes.rows;
   ASSIGN_OR_RETURN(model::TextModel target,
-                   model::TextModel::create(loaded, limits.max_rows(), backend));
+                   model::TextModel::create(loaded, limits.max_num_batched_tokens, backend));
   ASSIGN_OR_RETURN(model::ModelCache cache,
                    model::allocate_cache(loaded.config,
                                          {.pages = limits.pages,
@@ -57,7 +58,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
                                           .max_block = limits.max_block},
                                          backend));
   ASSIGN_OR_RETURN(BatchBuffers batches,
-                   BatchBuffers::create(limits.max_rows(), limits.max_num_seqs,
+                   BatchBuffers::create(limits.max_num_batched_tokens, limits.max_num_seqs,
                                         limits.max_pages_per_sequence(), backend));
   ASSIGN_OR_RETURN(Sampler sampler,
                    Sampler::create(sizes, limits.vocab_limit, limits.stop_ids, backend));
@@ -81,7 +82,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const model::LoadedModel& loa
     ASSIGN_OR_RETURN(
         executor->speculator_,
         make_dflash_speculator(*drafter, executor->target_,
-                               {.max_rows = limits.max_rows(),
+                               {.max_rows = limits.max_num_batched_tokens,
                                 .max_num_seqs = limits.max_num_seqs,
                                 .max_pages_per_sequence = limits.max_pages_per_sequence(),
                                 .pages = limits.pages,
@@ -111,14 +112,14 @@ Result<std::vector<Executor::Rows>> Executor::gather_rows(const StepPlan& plan,
     const Sequence* sequence = sequences[planned.sequence];
     sequence->check();
     rows.push_back({.plan = &planned, .sequence = sequence, .drafts = {}});
-    if (!planned.prompt && planned.rows > 1) requests.push_back({sequence, planned.rows - 1});
+    if (rows.back().drafted()) requests.push_back({sequence, planned.rows - 1});
   }
   if (requests.empty()) return rows;
   CHECK(speculator_ != nullptr);
   ASSIGN_OR_RETURN(std::vector<std::vector<int32_t>> drafts, speculator_->propose(requests));
   size_t next = 0;
   for (Rows& row : rows) {
-    if (!row.plan->prompt && row.plan->rows > 1) row.drafts = std::move(drafts[next++]);
+    if (row.drafted()) row.drafts = std::move(drafts[next++]);
   }
   return rows;
 }
@@ -129,12 +130,12 @@ TensorView Executor::run_target(const std::vector<Rows>& rows) {
   for (const Rows& row : rows) {
     const Sequence& sequence = *row.sequence;
     const auto first = sequence.tokens.begin() + sequence.cached;
-    const int32_t known = row.plan->prompt ? row.plan->rows : 1;
+    const int32_t known = row.plan->rows - static_cast<int32_t>(row.drafts.size());
     BatchSequence part{.rows = {.rows = row.plan->rows,
                                 .position = sequence.cached,
                                 .state_slot = sequence.state_slot(),
                                 .fold = sequence.fold,
-                                .provisional = row.plan->prompt ? 0 : 1},
+                                .provisional = row.plan->kind == RowKind::kPrompt ? 0 : 1},
                        .ids = std::vector<int32_t>(first, first + known),
                        .pages = sequence.pages};
     part.ids.insert(part.ids.end(), row.drafts.begin(), row.drafts.end());
@@ -204,7 +205,7 @@ std::vector<StepOutcome> Executor::outcomes(const std::vector<Rows>& rows,
       const auto kept = static_cast<size_t>(accepted[next_block++]) + 1;
       const auto first = chosen.begin() + static_cast<std::ptrdiff_t>(next_row);
       outcome.tokens.assign(first, first + static_cast<std::ptrdiff_t>(kept));
-      if (!row.plan->prompt) outcome.committed = static_cast<int32_t>(kept);
+      if (row.plan->kind == RowKind::kDecode) outcome.committed = static_cast<int32_t>(kept);
       next_row += count;
     }
     outcomes.push_back(std::move(outcome));

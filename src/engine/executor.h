@@ -2,6 +2,7 @@
 // device memory of a running model; decides nothing.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -21,15 +22,18 @@ namespace gallop::engine {
 
 struct ExecutorLimits {
   int32_t max_num_seqs = 1;
-  int32_t max_prompt_tokens = 512;  // of one step
-  int32_t max_block = 1;            // rows of a decode step: 1 + drafts
+  int32_t max_num_batched_tokens = 512;  // rows of one step; at least max_num_seqs
+  int32_t max_prompt_tokens = 512;       // of them, prompt rows
+  int32_t max_block = 1;                 // rows of a decode step: 1 + drafts
   int32_t max_model_len = 0;
   int32_t pages = 0;
   int32_t vocab_limit = 0;
   std::vector<int32_t> stop_ids;
 
-  // The longest step and the longest page table.
-  int64_t max_rows() const { return max_prompt_tokens + max_num_seqs * max_block; }
+  // Rows of one step that choose tokens, and the longest page table.
+  int64_t max_sampled_rows() const {
+    return std::min<int64_t>(max_num_batched_tokens, int64_t{max_num_seqs} * max_block);
+  }
   int32_t max_pages_per_sequence() const;
 };
 

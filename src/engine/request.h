@@ -40,6 +40,7 @@ struct Request {
   bool ignore_eos = false;              // the model's stop ids do not end the request
   std::vector<int32_t> stop_token_ids;  // beside the model's own
   int32_t drafts = 0;                   // speculative tokens per step; 0: plain decoding
+  int32_t priority = 0;                 // the least runs first, and is preempted last
   SamplingParams sampling;
 };
 

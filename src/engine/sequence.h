@@ -11,8 +11,9 @@
 
 namespace gallop::engine {
 
-// Invariant: fold <= cached <= tokens.size(); after the prompt, tokens.size() == cached + 1: the
-// last token (the anchor of the next block) has been chosen but not yet run.
+// Invariant: fold <= cached < tokens.size(). Decoding, tokens.size() == cached + 1: the last token
+// (the anchor of the next block) has been chosen but not yet run. After a preemption cached is 0
+// and all that is known runs once more: the prompt, then the generated tokens but for the last.
 //
 //   [0, cached - fold)       in the key-value pages, the conv ring and the GDN state
 //   [cached - fold, cached)  in the pages and rings; the GDN state takes it in on the next load
@@ -25,7 +26,7 @@ struct Sequence {
   std::vector<int32_t> tokens;  // the prompt, then what was generated
   int32_t cached = 0;
   int32_t fold = 0;
-  std::vector<int32_t> pages;        // held from admission to the end, for the longest outcome
+  std::vector<int32_t> pages;        // of [0, cached) and of the step in work
   std::vector<int32_t> state_slots;  // one while running
 
   int32_t prompt_tokens() const { return static_cast<int32_t>(request.prompt.size()); }
@@ -35,8 +36,7 @@ struct Sequence {
   int32_t state_slot() const { return state_slots.front(); }
 
   void check() const {
-    CHECK(fold >= 0 && fold <= cached && cached <= static_cast<int32_t>(tokens.size()));
-    CHECK(in_prompt() || static_cast<int32_t>(tokens.size()) == cached + 1);
+    CHECK(fold >= 0 && fold <= cached && cached < static_cast<int32_t>(tokens.size()));
   }
 };
 
