@@ -104,7 +104,10 @@ Result<void> render(const RenderOptions& options) {
   if (!options.batch.empty()) return render_batch(chat_template, options.batch);
   ASSIGN_OR_RETURN(const text::ChatInput input, load_input(options));
   const Result<std::string> prompt = chat_template.render(input);
-  if (!prompt.ok()) return Error{chat_template.origin() + ": " + prompt.error().message};
+  if (!prompt.ok() && prompt.error().param.empty()) {
+    return Error{chat_template.origin() + ": " + prompt.error().message};
+  }
+  if (!prompt.ok()) return prompt.error();
   std::cout << *prompt;
   return flush_output();
 }

@@ -78,7 +78,7 @@ class Engine : public Generator {
   std::deque<std::unique_ptr<Sequence>> submitted_;
   std::vector<RequestId> cancelled_;
   RequestId next_id_ = 1;
-  int32_t waiting_ = 0;  // submitted and not yet running
+  int32_t waiting_ = 0;  // submitted or preempted, not running
   bool stop_ = false;
 
   std::atomic<int64_t> preemptions_ = 0;

@@ -1,5 +1,6 @@
 // The engine on models/foal: greedy tokens and accepted counts equal to what PyTorch made.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -343,6 +345,54 @@ TEST(Engine, PreemptionChangesNoAnswer) {
     EXPECT_EQ(answers[i].tokens, alone[i]) << i;
   }
   EXPECT_GT(engine->preemptions(), 4);
+}
+
+// The drafter learns the context of a preempted sequence again: where the drafts of all the rest
+// are accepted, its own are. (Short of pages, a block or two are cut.)
+TEST(Engine, PreemptionChangesNoDraft) {
+  const Json json = reference("greedy-hard.json");
+  const std::vector<Json> items = {json["items"][34], json["items"][33]};
+  std::vector<Request> requests;
+  for (const Json& item : items) requests.push_back(request_of(item, json["max_new"], 15));
+  const auto pages = [&](size_t i, size_t generated) {
+    return cache::pages_for(static_cast<int32_t>(items[i]["prompt_ids"].size() + generated));
+  };
+  EngineLimits limits = foal_limits(2, 64);
+  limits.executor.pages = pages(0, items[0]["greedy_ids"].size()) + pages(1, 32);
+  const auto engine = start_foal(limits, 2, true);
+  const std::vector<Answer> answers = run_all(*engine, requests);
+  EXPECT_GT(engine->preemptions(), 0);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i].tokens, items[i]["greedy_ids"].get<std::vector<int32_t>>()) << i;
+    EXPECT_LE(answers[i].accepted_per_step.size(), items[i]["emitted_b16"].size() + 2) << i;
+  }
+}
+
+// Waiting again they can be cancelled, and count for the queue's limit until then.
+TEST(Engine, PreemptedRequestsWaitAndCanBeCancelled) {
+  EngineLimits limits = foal_limits(3, 64, 1);
+  limits.executor.pages = 40;
+  limits.max_queue = 3;
+  Collector collector;
+  const auto engine = start_foal(limits, 2, false);
+  const Request endless{.prompt = std::vector<int32_t>(100, 5),
+                        .max_tokens = 500,
+                        .ignore_eos = true,
+                        .stop_token_ids = {},
+                        .sampling = {}};
+  std::vector<RequestId> ids;
+  for (size_t i = 0; i < 3; ++i) {
+    const auto id = engine->submit(endless, collector.sink(i));
+    ASSERT_TRUE(id.ok());
+    ids.push_back(*id);
+  }
+  while (engine->preemptions() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (const size_t i : {2u, 1u}) {
+    engine->cancel(ids[i]);
+    EXPECT_EQ(collector.wait(i).finish, FinishReason::kCancelled);
+  }
+  EXPECT_EQ(collector.wait(0).finish, FinishReason::kLength);
+  EXPECT_EQ(collector.wait(0).tokens.size(), 500u);
 }
 
 TEST(Engine, MoreRequestsThanPlacesWaitForTheirTurn) {

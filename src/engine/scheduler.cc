@@ -39,9 +39,11 @@ class Planner {
       prompts = prompts || prompt;
       if (!prompt) ++decoding;
     }
-    spare_ = std::max(0, budget_.max_num_batched_tokens - decoding);
-    extra_rows_ = prompts ? std::max(0, budget_.max_num_batched_tokens / 2 - decoding) : spare_;
     prompt_rows_ = budget_.max_prompt_tokens;
+    spare_ = std::max(0, budget_.max_num_batched_tokens - decoding);
+    const int32_t beside_prompts =
+        std::max({0, budget_.max_num_batched_tokens / 2 - decoding, spare_ - prompt_rows_});
+    extra_rows_ = prompts ? beside_prompts : spare_;
   }
 
   int32_t seats() const {

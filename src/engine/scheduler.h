@@ -46,13 +46,14 @@ struct StepBudget {
 };
 
 // First come, first served, within a priority:
-// - Every sequence behind its prompt gets a row, then drafts as far as tokens and pages last; while
-//   prompts wait for tokens, drafts take no more than half of a step.
+// - Every sequence behind its prompt gets a row, then drafts as far as tokens and pages last; where
+//   prompts wait for tokens, drafts take half of a step, or more where max_prompt_tokens are left.
 // - Prompts share what is left in order. A sequence is admitted when a slot, pages for all of its
 //   known tokens and one page for each that runs are free; the first that does not fit holds back
 //   those behind it.
-// - Whoever lacks a page for its next row takes it from the last in order that runs, which is
-//   preempted; no one is admitted in such a step. So the first in order always goes on.
+// - Whoever lacks a page for its next row, with none free, takes it from the last in order that
+//   runs, which is preempted; no one is admitted in such a step. So the first in order of those
+//   that run always goes on.
 // A request whose tokens never fit into all pages must not get here.
 StepPlan plan_step(std::span<const SequenceState> sequences, const StepBudget& budget);
 

@@ -228,6 +228,31 @@ TEST(Scheduler, DraftsLeaveHalfOfAStepToPrompts) {
   for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(plan.sequences[i].rows, rows[i]) << i;
 }
 
+TEST(Scheduler, BlocksAreWholeWhereAllOfThemFit) {
+  StepBudget budget = kWide;
+  budget.max_num_batched_tokens = budget.max_prompt_tokens + budget.max_num_seqs * budget.max_block;
+  std::vector<SequenceState> states(
+      7, {.running = true, .prompt = 1, .tokens = 2, .cached = 1, .drafts = 15, .pages = 2});
+  states.push_back({.prompt = 500, .tokens = 500});  // waits for pages
+  for (const int32_t pages : {8, 40}) {
+    budget.free_pages = pages;
+    const StepPlan plan = plan_step(states, budget);
+    ASSERT_EQ(plan.sequences.size(), pages == 8 ? 7u : 8u);
+    for (size_t i = 0; i < 7; ++i) EXPECT_EQ(plan.sequences[i].rows, 16) << i;
+    EXPECT_EQ(plan.sequences.back().rows, pages == 8 ? 16 : 64);
+  }
+}
+
+TEST(Scheduler, PagesAreKeptForThoseThatRun) {
+  StepBudget budget = kWide;
+  const SequenceState runs{.running = true, .prompt = 1, .tokens = 2, .cached = 1, .pages = 1};
+  const std::vector<SequenceState> states = {runs, runs, {.prompt = 40, .tokens = 40}};
+  budget.free_pages = 4;  // three for the prompt, one for each that runs
+  EXPECT_EQ(plan_step(states, budget).sequences.size(), 2u);
+  budget.free_pages = 5;
+  EXPECT_EQ(plan_step(states, budget).sequences.size(), 3u);
+}
+
 TEST(Scheduler, DraftsTakeNoPageThatANextRowNeeds) {
   StepBudget budget = kWide;
   budget.free_pages = 1;

@@ -26,7 +26,7 @@ struct Sequence {
   std::vector<int32_t> tokens;  // the prompt, then what was generated
   int32_t cached = 0;
   int32_t fold = 0;
-  std::vector<int32_t> pages;        // of [0, cached) and of the step in work
+  std::vector<int32_t> pages;        // of the known tokens and of drafts; none while waiting
   std::vector<int32_t> state_slots;  // one while running
 
   int32_t prompt_tokens() const { return static_cast<int32_t>(request.prompt.size()); }

@@ -105,7 +105,9 @@ Result<PreparedChat> ChatService::prepare(const std::string& body) const try {
   if (source.find("developer") == std::string::npos) rename_developer(chat.request.messages);
   const Result<std::string> prompt = model_.chat_template.render(
       {chat.request.messages, chat.request.tools, chat.request.template_kwargs});
-  if (!prompt.ok()) return Error{prompt.error().message, ErrorCode::kInvalidInput};
+  if (!prompt.ok()) {
+    return Error{prompt.error().message, ErrorCode::kInvalidInput, prompt.error().param};
+  }
   chat.request.messages = nullptr;  // they may be as large as the body, whose lease ends here
   ASSIGN_OR_RETURN(chat.prompt, model_.tokenizer.encode(*prompt, false));
   chat.tool_form = text::tool_form_of(source);
