@@ -126,8 +126,8 @@ TEST(Simd, InstructionSetsWithFusedMultiplyAddAgreeInEveryBit) {
   struct Case {
     int64_t rows, columns, k;
   };
-  for (const Case& c :
-       {Case{1, 1, 1}, Case{3, 5, 17}, Case{5, 64, 48}, Case{2, 21, 128}, Case{9, 130, 31}}) {
+  for (const Case& c : {Case{1, 1, 1}, Case{3, 5, 17}, Case{5, 64, 48}, Case{2, 21, 128},
+                        Case{9, 130, 31}, Case{24, 25, 800}, Case{140, 13, 40}}) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
       const Results best = compute(c.rows, c.columns, c.k, dtype);
       for (const int64_t target : fused_targets()) {
@@ -188,7 +188,7 @@ TEST(Simd, PackedWeightsAreUnpackedExactly) {
     SCOPED_TRACE(hwy::TargetName(rest & -rest));
     const OnlyTarget only(rest & -rest);
     for (const PackedKind kind : kPackedKinds) {
-      for (const int64_t rows : {1, 5}) {
+      for (const int64_t rows : {1, 5, 24}) {
         Random random(6);
         const PackedWeight weight(kind, 29, 272, random);
         const TestTensor x = TestTensor::normal(random, Shape{rows, 272});

@@ -20,7 +20,7 @@ struct LinearShape {
 };
 
 // Smallest, odd, and widths of real models; k below, at, and beside multiples of 16.
-constexpr std::array<LinearShape, 12> kShapes = {{{1, 1, 1},
+constexpr std::array<LinearShape, 13> kShapes = {{{1, 1, 1},
                                                   {2, 3, 5},
                                                   {3, 17, 16},
                                                   {5, 48, 48},
@@ -31,7 +31,8 @@ constexpr std::array<LinearShape, 12> kShapes = {{{1, 1, 1},
                                                   {2, 16, 31},
                                                   {1, 300, 1000},
                                                   {129, 7, 129},
-                                                  {4, 4, 5120}}};
+                                                  {4, 4, 5120},
+                                                  {24, 25, 800}}};
 
 // Weights that F32, BF16 and F16 all hold exactly: seven bits, some of them subnormal in F16.
 TestTensor exact_weight(DType dtype, int64_t n, int64_t k, uint64_t seed) {
