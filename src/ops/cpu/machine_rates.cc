@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 
 #include "base/thread_pool.h"
 #include "ops/cpu/cpu_backend.h"
@@ -36,7 +37,9 @@ uint64_t sum_words(const uint64_t* words, size_t count) {
     s2 = hn::Add(s2, hn::LoadU(d, words + i + 2 * lanes));
     s3 = hn::Add(s3, hn::LoadU(d, words + i + 3 * lanes));
   }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  uint64_t parts[hn::MaxLanes(d)];
+  hn::StoreU(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), d, parts);
+  return std::accumulate(parts, parts + lanes, uint64_t{0});
 }
 
 // `rounds` multiply-adds on each of kChains vectors; gives a value that every chain went into. Each
